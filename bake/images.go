@@ -1,0 +1,242 @@
+package bake
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/iibake/iibake/bake/catalog"
+)
+
+// Images is the view of a catalog that knows images, their package lists and the resolutions of their sources.
+type Images struct{ c catalog.Catalog }
+
+// NewImages returns the images of c.
+func NewImages(c catalog.Catalog) Images { return Images{c} }
+
+// Keys of the catalog. Kinds come first, so that a kind is one prefix to list.
+const (
+	imagesPrefix   = "images/"   // NAME/VERSION → Image
+	packagesPrefix = "packages/" // HEX → []Package
+)
+
+func imageKey(r Ref) string { return imagesPrefix + r.Name + "/" + r.Version }
+
+// keyHead holds the version of the newest image of name with a bake key.
+func keyHead(name string, key Digest) string { return catalog.Heads + "keys/" + name + "/" + key.Hex() }
+
+// latestHead holds the version of the newest image of a name.
+func latestHead(name string) string { return catalog.Heads + "latest/" + name }
+
+// resolutionHead holds the current Resolution of a template.
+func resolutionHead(name string) string { return catalog.Heads + "resolutions/" + name }
+
+// ChannelHead returns the head that holds the version of image name in a channel. Moving it is the business of the stage
+// that owns channels.
+func ChannelHead(name, channel string) string {
+	return catalog.Heads + "channels/" + name + "/" + channel
+}
+
+// Record puts a new image with its package list, and makes it the newest of its name and of its bake key.
+func (v Images) Record(ctx context.Context, img Image, packages []Package) (Image, error) {
+	list, err := json.Marshal(packages)
+	if err != nil {
+		return Image{}, fmt.Errorf("record %s: %w", img.Ref, err)
+	}
+	img.Packages = DigestOf(list)
+	body, err := json.Marshal(img)
+	if err != nil {
+		return Image{}, fmt.Errorf("record %s: %w", img.Ref, err)
+	}
+	for _, put := range []func() error{
+		func() error { return v.c.Put(ctx, packagesPrefix+img.Packages.Hex(), list) },
+		func() error { return v.c.Put(ctx, imageKey(img.Ref), body) },
+		func() error { return v.set(ctx, latestHead(img.Name), []byte(img.Version)) },
+		func() error { return v.set(ctx, keyHead(img.Name, img.Key), []byte(img.Version)) },
+	} {
+		if err := put(); err != nil {
+			return Image{}, fmt.Errorf("record %s: %w", img.Ref, err)
+		}
+	}
+	return img, nil
+}
+
+// set moves a head to value, wherever it was.
+func (v Images) set(ctx context.Context, head string, value []byte) error {
+	for {
+		old, err := v.c.Get(ctx, head)
+		if err != nil && !errors.Is(err, catalog.ErrNotFound) {
+			return err
+		}
+		if err := v.c.Swap(ctx, head, old, value); !errors.Is(err, catalog.ErrMoved) {
+			return err
+		}
+	}
+}
+
+// Get returns one image.
+func (v Images) Get(ctx context.Context, r Ref) (Image, error) {
+	body, err := v.c.Get(ctx, imageKey(r))
+	if errors.Is(err, catalog.ErrNotFound) {
+		return Image{}, fmt.Errorf("image %s: %w", r, ErrNotFound)
+	}
+	if err != nil {
+		return Image{}, fmt.Errorf("image %s: %w", r, err)
+	}
+	var img Image
+	if err := json.Unmarshal(body, &img); err != nil {
+		return Image{}, fmt.Errorf("image %s: unreadable record: %w", r, err)
+	}
+	return img, nil
+}
+
+// List returns the images of a name, or of every name where it is empty, oldest first.
+func (v Images) List(ctx context.Context, name string) ([]Image, error) {
+	prefix := imagesPrefix
+	if name != "" {
+		prefix += name + "/"
+	}
+	keys, err := v.c.List(ctx, prefix)
+	if err != nil {
+		return nil, fmt.Errorf("list images: %w", err)
+	}
+	images := make([]Image, 0, len(keys))
+	for _, key := range keys {
+		n, version, _ := strings.Cut(strings.TrimPrefix(key, imagesPrefix), "/")
+		img, err := v.Get(ctx, Ref{Name: n, Version: version})
+		if err != nil {
+			return nil, err
+		}
+		images = append(images, img)
+	}
+	slices.SortStableFunc(images, func(a, b Image) int { return a.Created.Compare(b.Created) })
+	return images, nil
+}
+
+// ByKey returns the newest image of name with a bake key.
+func (v Images) ByKey(ctx context.Context, name string, key Digest) (Image, error) {
+	return v.head(ctx, name, keyHead(name, key))
+}
+
+// Latest returns the newest image of name, whether it passed or not.
+func (v Images) Latest(ctx context.Context, name string) (Image, error) {
+	return v.head(ctx, name, latestHead(name))
+}
+
+// InChannel returns the image of name in a channel.
+func (v Images) InChannel(ctx context.Context, name, channel string) (Image, error) {
+	img, err := v.head(ctx, name, ChannelHead(name, channel))
+	if errors.Is(err, ErrNotFound) {
+		return Image{}, fmt.Errorf("image %s@%s: %w", name, channel, ErrNotFound)
+	}
+	return img, err
+}
+
+func (v Images) head(ctx context.Context, name, head string) (Image, error) {
+	version, err := v.c.Get(ctx, head)
+	if errors.Is(err, catalog.ErrNotFound) {
+		return Image{}, fmt.Errorf("image %s: %w", name, ErrNotFound)
+	}
+	if err != nil {
+		return Image{}, fmt.Errorf("image %s: %w", name, err)
+	}
+	return v.Get(ctx, Ref{Name: name, Version: string(version)})
+}
+
+// Find returns the image that a user means by name@channel, name:version, the first digits of a disk's digest (at least
+// six, with or without sha256:), or a bare name, which is its newest version.
+func (v Images) Find(ctx context.Context, what string) (Image, error) {
+	if name, channel, ok := strings.Cut(what, "@"); ok {
+		return v.InChannel(ctx, name, channel)
+	}
+	hexa := strings.TrimPrefix(what, digestPrefix)
+	if isHexPrefix(hexa) {
+		if img, err := v.byDisk(ctx, hexa); !errors.Is(err, ErrNotFound) {
+			return img, err
+		}
+	}
+	if strings.Contains(what, ":") {
+		r, err := ParseRef(what)
+		if err != nil {
+			return Image{}, err
+		}
+		return v.Get(ctx, r)
+	}
+	if err := catalog.CheckKey(what); err != nil {
+		return Image{}, fmt.Errorf("%w image %q: want name@channel, name:version or a digest's first digits", ErrInvalid, what)
+	}
+	return v.Latest(ctx, what)
+}
+
+const minHexPrefix = 6 // digits; shorter ones are too easily a name such as "web" or "cafe"
+
+func isHexPrefix(s string) bool {
+	return len(s) >= minHexPrefix && strings.Trim(s, "0123456789abcdef") == ""
+}
+
+func (v Images) byDisk(ctx context.Context, hexa string) (Image, error) {
+	images, err := v.List(ctx, "")
+	if err != nil {
+		return Image{}, err
+	}
+	var found []Image
+	for _, img := range images {
+		if strings.HasPrefix(img.Disk.Hex(), hexa) {
+			found = append(found, img)
+		}
+	}
+	if len(found) == 0 {
+		return Image{}, fmt.Errorf("image %s: %w", hexa, ErrNotFound)
+	}
+	newest := found[len(found)-1]
+	for _, img := range found {
+		if img.Disk != newest.Disk {
+			return Image{}, fmt.Errorf("%w image %s: the digits fit %s and %s: give more of them", ErrInvalid, hexa, img.Ref, newest.Ref)
+		}
+	}
+	return newest, nil
+}
+
+// Packages returns the packages that were installed in img, sorted by name.
+func (v Images) Packages(ctx context.Context, img Image) ([]Package, error) {
+	body, err := v.c.Get(ctx, packagesPrefix+img.Packages.Hex())
+	if err != nil {
+		return nil, fmt.Errorf("packages of %s: %w", img.Ref, err)
+	}
+	var list []Package
+	if err := json.Unmarshal(body, &list); err != nil {
+		return nil, fmt.Errorf("packages of %s: unreadable record: %w", img.Ref, err)
+	}
+	return list, nil
+}
+
+// Resolution returns what the source of template name was last resolved to, or an error wrapping ErrNotFound.
+func (v Images) Resolution(ctx context.Context, name string) (Resolution, error) {
+	body, err := v.c.Get(ctx, resolutionHead(name))
+	if errors.Is(err, catalog.ErrNotFound) {
+		return Resolution{}, fmt.Errorf("resolution of %s: %w", name, ErrNotFound)
+	}
+	if err != nil {
+		return Resolution{}, fmt.Errorf("resolution of %s: %w", name, err)
+	}
+	var r Resolution
+	if err := json.Unmarshal(body, &r); err != nil {
+		return Resolution{}, fmt.Errorf("resolution of %s: unreadable record: %w", name, err)
+	}
+	return r, nil
+}
+
+// SetResolution records what the source of template name stands for from now on.
+func (v Images) SetResolution(ctx context.Context, name string, r Resolution) error {
+	body, err := json.Marshal(r)
+	if err != nil {
+		return fmt.Errorf("resolution of %s: %w", name, err)
+	}
+	if err := v.set(ctx, resolutionHead(name), body); err != nil {
+		return fmt.Errorf("resolution of %s: %w", name, err)
+	}
+	return nil
+}

@@ -1,0 +1,139 @@
+package bake
+
+import (
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"os"
+	"path"
+	"strings"
+)
+
+// recipe is part of every bake key. It goes up when iibake itself does something different for the same template, so that
+// images of older releases count as out of date.
+const recipe = 1
+
+// Keys are the digests that a bake is cached by. They are known before anything is baked.
+type Keys struct {
+	Root  Digest   // of the source
+	Steps []Digest // of the source and the steps up to and with this one
+	Bake  Digest   // of everything that decides the content: the bake key
+}
+
+// Keys returns the keys of t for what its source was resolved to. It reads every file that the template names.
+func (t Template) Keys(source Resolution) (Keys, error) {
+	inputs, err := source.Inputs()
+	if err != nil {
+		return Keys{}, err
+	}
+	root, err := DigestJSON(struct {
+		Recipe   int
+		Arch     Arch
+		Debian   *Debian
+		DiskSize Size
+		Inputs   Digest
+	}{recipe, t.Arch, t.Source.Debian, t.DiskSize, inputs})
+	if err != nil {
+		return Keys{}, err
+	}
+	keys := Keys{Root: root, Bake: root}
+	env := map[string]Value{}
+	for _, s := range t.Steps {
+		files, err := t.stepFiles(s)
+		if err != nil {
+			return Keys{}, fmt.Errorf("%s: %w", s.Pos, err)
+		}
+		if s.Kind() == StepEnv {
+			maps.Copy(env, s.Env)
+		}
+		s.Name = "" // what people call it decides nothing
+		s.Timeout = 0
+		keys.Bake, err = DigestJSON(struct {
+			Before, Files Digest
+			Env           map[string]Value
+			Step          Step
+		}{keys.Bake, files, env, s})
+		if err != nil {
+			return Keys{}, err
+		}
+		keys.Steps = append(keys.Steps, keys.Bake)
+	}
+	return keys, nil
+}
+
+// TestsKey returns the digest of how t is judged. An image that was judged in another way is judged again.
+func (t Template) TestsKey() (Digest, error) {
+	var files Digest
+	if t.Tests.Goss != "" {
+		var err error
+		if files, err = TreeDigest(t.Dir, t.Tests.Goss); err != nil {
+			return "", err
+		}
+	}
+	return DigestJSON(struct {
+		Tests Tests
+		Files Digest
+	}{t.Tests, files})
+}
+
+func (t Template) stepFiles(s Step) (Digest, error) {
+	switch {
+	case s.Copy != nil:
+		return TreeDigest(t.Dir, s.Copy.From)
+	case s.Script != nil:
+		return TreeDigest(t.Dir, s.Script.File)
+	}
+	return "", nil
+}
+
+// TreeDigest returns the digest of a file or a tree below dir: names, contents, executable bits and the targets of symbolic
+// links, but no times and owners, as git sees it. It follows no link out of dir.
+func TreeDigest(dir, name string) (Digest, error) {
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return "", err
+	}
+	defer func() { _ = root.Close() }()
+	name = path.Clean(name)
+	h := sha256.New()
+	err = fs.WalkDir(root.FS(), name, func(p string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		line, err := treeLine(root, p, d)
+		if err != nil {
+			return err
+		}
+		_, err = fmt.Fprintf(h, "%q %s\n", strings.TrimPrefix(p, name), line)
+		return err
+	})
+	if err != nil {
+		return "", fmt.Errorf("read %s: %w", name, err)
+	}
+	return NewDigest([sha256.Size]byte(h.Sum(nil))), nil
+}
+
+func treeLine(root *os.Root, p string, d fs.DirEntry) (string, error) {
+	info, err := d.Info()
+	if err != nil {
+		return "", err
+	}
+	switch {
+	case info.IsDir():
+		return "dir", nil
+	case info.Mode()&fs.ModeSymlink != 0:
+		target, err := root.Readlink(p)
+		return "link " + target, err
+	case info.Mode().IsRegular():
+		f, err := root.Open(p)
+		if err != nil {
+			return "", err
+		}
+		defer func() { _ = f.Close() }()
+		sum, err := DigestReader(f)
+		return fmt.Sprintf("file %v %s", info.Mode()&0o111 != 0, sum), err
+	}
+	return "", errors.New(p + " is neither a file nor a folder nor a link: remove it")
+}

@@ -1,0 +1,133 @@
+package bake
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Commit is the state of source control that an image is baked from.
+type Commit struct {
+	Dir   string // absolute path of the work tree
+	Hash  string // full
+	Short string // as git abbreviates it
+	Repo  string // address of origin without credentials; empty where there is none
+	Dirty bool   // the work tree has changes that are not in the commit, or files that git neither knows nor ignores
+}
+
+// ReadCommit asks git about the work tree that dir lies in.
+func ReadCommit(ctx context.Context, dir string) (Commit, error) {
+	out, err := git(ctx, dir, "rev-parse", "--show-toplevel", "HEAD", "--short", "HEAD")
+	if err != nil {
+		return Commit{}, explainGit(dir, err)
+	}
+	lines := strings.Fields(out)
+	if len(lines) != 3 {
+		return Commit{}, fmt.Errorf("git rev-parse in %s: cannot read %q", dir, out)
+	}
+	c := Commit{Dir: filepath.FromSlash(lines[0]), Hash: lines[1], Short: lines[2]}
+	status, err := git(ctx, dir, "status", "--porcelain", "--untracked-files=normal")
+	if err != nil {
+		return Commit{}, err
+	}
+	c.Dirty = status != ""
+	if origin, err := git(ctx, dir, "config", "--get", "remote.origin.url"); err == nil {
+		c.Repo = withoutCredentials(strings.TrimSpace(origin))
+	}
+	return c, nil
+}
+
+func git(ctx context.Context, dir string, args ...string) (string, error) {
+	cmd := exec.CommandContext(ctx, "git", append([]string{"-C", dir}, args...)...)
+	var stdout, stderr bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	if err := cmd.Run(); err != nil {
+		return "", fmt.Errorf("git %s: %w: %s", args[0], err, strings.TrimSpace(stderr.String()))
+	}
+	return stdout.String(), nil
+}
+
+func explainGit(dir string, err error) error {
+	text := err.Error()
+	switch {
+	case errors.Is(err, exec.ErrNotFound):
+		return fmt.Errorf("%w: git is not installed: images are baked from source control: install git", ErrInvalid)
+	case strings.Contains(text, "not a git repository"):
+		return fmt.Errorf("%w: %s is not in a git repository: images are baked from source control: "+
+			"run git init, git add and git commit first", ErrInvalid, dir)
+	case strings.Contains(text, "unknown revision"), strings.Contains(text, "Needed a single revision"), strings.Contains(text, "ambiguous argument 'HEAD'"):
+		return fmt.Errorf("%w: the git repository of %s has no commit yet: run git add and git commit first", ErrInvalid, dir)
+	}
+	return err
+}
+
+func withoutCredentials(address string) string {
+	u, err := url.Parse(address)
+	if err != nil || u.Scheme == "" {
+		return address // host:path, as ssh knows it, carries no password
+	}
+	u.User = nil
+	return u.String()
+}
+
+// Version is the version of an image: the day it was baked, a count within that day and the commit. It sorts by age, and is
+// legal in an AMI name, a Debian version and a file name.
+type Version struct {
+	Day   time.Time // UTC; only the date counts
+	N     int       // counts the images of one name and day from one
+	Short string    // abbreviated commit
+	Dirty bool
+}
+
+const versionDay = "2006.01.02"
+
+// String returns for example 2026.11.22-1-gabc1234, or 2026.11.22-1-gabc1234-dirty.
+func (v Version) String() string {
+	s := fmt.Sprintf("%s-%d-g%s", v.Day.Format(versionDay), v.N, v.Short)
+	if v.Dirty {
+		s += "-dirty"
+	}
+	return s
+}
+
+// ParseVersion reads what String wrote.
+func ParseVersion(s string) (Version, error) {
+	rest, dirty := strings.CutSuffix(s, "-dirty")
+	parts := strings.Split(rest, "-")
+	if len(parts) == 3 && strings.HasPrefix(parts[2], "g") {
+		day, errDay := time.Parse(versionDay, parts[0])
+		n, errN := strconv.Atoi(parts[1])
+		if errDay == nil && errN == nil && n > 0 {
+			return Version{Day: day, N: n, Short: parts[2][1:], Dirty: dirty}, nil
+		}
+	}
+	return Version{}, fmt.Errorf("%w version %q: want for example 2026.11.22-1-gabc1234", ErrInvalid, s)
+}
+
+// Compare orders versions by day and count.
+func (v Version) Compare(other Version) int {
+	return cmp.Or(v.Day.Compare(other.Day), cmp.Compare(v.N, other.N), strings.Compare(v.Short, other.Short))
+}
+
+// NextVersion returns the version of an image of name that is baked from c now.
+func (v Images) NextVersion(ctx context.Context, name string, c Commit, now time.Time) (Version, error) {
+	next := Version{Day: now.UTC().Truncate(day), N: 1, Short: c.Short, Dirty: c.Dirty}
+	keys, err := v.c.List(ctx, imagesPrefix+name+"/"+next.Day.Format(versionDay)+"-")
+	if err != nil {
+		return Version{}, fmt.Errorf("versions of %s: %w", name, err)
+	}
+	for _, key := range keys {
+		if old, err := ParseVersion(key[strings.LastIndex(key, "/")+1:]); err == nil {
+			next.N = max(next.N, old.N+1)
+		}
+	}
+	return next, nil
+}
