@@ -29,7 +29,7 @@ func ReadCommit(ctx context.Context, dir string) (Commit, error) {
 	if err != nil {
 		return Commit{}, explainGit(dir, err)
 	}
-	lines := strings.Fields(out)
+	lines := strings.Split(strings.TrimSpace(out), "\n")
 	if len(lines) != 3 {
 		return Commit{}, fmt.Errorf("git rev-parse in %s: cannot read %q", dir, out)
 	}
@@ -45,8 +45,10 @@ func ReadCommit(ctx context.Context, dir string) (Commit, error) {
 	return c, nil
 }
 
+// git runs git to read. It takes no optional locks, so that a build under sudo leaves no file of root in the index, and
+// starts no file system monitor, which is a program that the repository chooses.
 func git(ctx context.Context, dir string, args ...string) (string, error) {
-	cmd := exec.CommandContext(ctx, "git", append([]string{"-C", dir}, args...)...)
+	cmd := exec.CommandContext(ctx, "git", append([]string{"-C", dir, "--no-optional-locks", "-c", "core.fsmonitor=false"}, args...)...)
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	if err := cmd.Run(); err != nil {
@@ -63,6 +65,9 @@ func explainGit(dir string, err error) error {
 	case strings.Contains(text, "not a git repository"):
 		return fmt.Errorf("%w: %s is not in a git repository: images are baked from source control: "+
 			"run git init, git add and git commit first", ErrInvalid, dir)
+	case strings.Contains(text, "dubious ownership"): // under sudo git itself trusts the folders of the user who called it
+		return fmt.Errorf("%w: %s belongs to another user, so git does not trust it: run iibake as that user, by sudo if it must be root, "+
+			"or run git config --global --add safe.directory %s", ErrInvalid, dir, dir)
 	case strings.Contains(text, "unknown revision"), strings.Contains(text, "Needed a single revision"), strings.Contains(text, "ambiguous argument 'HEAD'"):
 		return fmt.Errorf("%w: the git repository of %s has no commit yet: run git add and git commit first", ErrInvalid, dir)
 	}
