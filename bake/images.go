@@ -21,6 +21,7 @@ func NewImages(c catalog.Catalog) Images { return Images{c} }
 const (
 	imagesPrefix   = "images/"   // NAME/VERSION → Image
 	packagesPrefix = "packages/" // HEX → []Package
+	basesPrefix    = "bases/"    // HEX of a foreign disk's file → []Package
 )
 
 func imageKey(r Ref) string { return imagesPrefix + r.Name + "/" + r.Version }
@@ -202,15 +203,36 @@ func (v Images) byDisk(ctx context.Context, hexa string) (Image, error) {
 
 // Packages returns the packages that were installed in img, sorted by name.
 func (v Images) Packages(ctx context.Context, img Image) ([]Package, error) {
-	body, err := v.c.Get(ctx, packagesPrefix+img.Packages.Hex())
+	return v.packages(ctx, packagesPrefix+img.Packages.Hex(), img.Ref.String())
+}
+
+func (v Images) packages(ctx context.Context, key, of string) ([]Package, error) {
+	body, err := v.c.Get(ctx, key)
 	if err != nil {
-		return nil, fmt.Errorf("packages of %s: %w", img.Ref, err)
+		return nil, fmt.Errorf("packages of %s: %w", of, err)
 	}
 	var list []Package
 	if err := json.Unmarshal(body, &list); err != nil {
-		return nil, fmt.Errorf("packages of %s: unreadable record: %w", img.Ref, err)
+		return nil, fmt.Errorf("packages of %s: unreadable record: %w", of, err)
 	}
 	return list, nil
+}
+
+// RecordBase puts the packages that a foreign disk brings along; disk is the digest of its file.
+func (v Images) RecordBase(ctx context.Context, disk Digest, packages []Package) error {
+	list, err := json.Marshal(packages)
+	if err != nil {
+		return fmt.Errorf("packages of disk %s: %w", disk.Short(), err)
+	}
+	if err := v.c.Put(ctx, basesPrefix+disk.Hex(), list); err != nil {
+		return fmt.Errorf("packages of disk %s: %w", disk.Short(), err)
+	}
+	return nil
+}
+
+// Base returns what RecordBase put.
+func (v Images) Base(ctx context.Context, disk Digest) ([]Package, error) {
+	return v.packages(ctx, basesPrefix+disk.Hex(), "disk "+disk.Short())
 }
 
 // Resolution returns what the source of template name was last resolved to, or an error wrapping ErrNotFound.

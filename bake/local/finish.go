@@ -1,0 +1,97 @@
+package local
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/iibake/iibake/bake"
+	"github.com/iibake/iibake/bake/disk"
+	"github.com/iibake/iibake/bake/local/internal/hygiene"
+	"github.com/iibake/iibake/bake/local/internal/inspect"
+	"github.com/iibake/iibake/bake/local/internal/sandbox"
+	"github.com/iibake/iibake/bake/local/internal/seal"
+)
+
+// finish seals the disk, proves it clean and records the image.
+func (w *work) finish(ctx context.Context) (bake.Image, error) {
+	sealed, err := w.seal(ctx)
+	if err != nil {
+		return bake.Image{}, err
+	}
+	content, err := w.prove(ctx, sealed)
+	if err != nil {
+		return bake.Image{}, err
+	}
+	return w.record(ctx, sealed, content)
+}
+
+// seal removes what must not be in an image and imports the result.
+func (w *work) seal(ctx context.Context) (bake.Digest, error) {
+	task := bake.StartTask(w.r, w.t.Name, "seal", nil)
+	if err := seal.Run(ctx, w.root, task.Log); err != nil {
+		return "", task.End(err)
+	}
+	// A block of the parent that became zero is written as zero: over the parent's snapshot, an absent block would show
+	// the parent's data.
+	var base bake.Digest
+	if w.source.Parent != nil {
+		base = w.source.Disk
+	}
+	sealed, err := w.b.Store.Import(ctx, w.file, base, task.Progress)
+	return sealed, task.End(err)
+}
+
+// prove looks at the sealed disk, read-only, and refuses one that is not clean.
+func (w *work) prove(ctx context.Context, sealed bake.Digest) (inspect.Content, error) {
+	task := bake.StartTask(w.r, w.t.Name, "hygiene", nil)
+	changed, err := w.changedBlocks(ctx, sealed)
+	if err != nil {
+		return inspect.Content{}, task.End(err)
+	}
+	root := sandbox.Root{Disk: w.file, Offset: w.root.Offset, Size: w.root.Size, ReadOnly: true}
+	if err := hygiene.Run(ctx, root, hygiene.Spec{Secrets: w.secrets, Changed: changed}, task.Log); err != nil {
+		return inspect.Content{}, task.End(err)
+	}
+	content, err := inspect.Run(ctx, root)
+	return content, task.End(err)
+}
+
+// changedBlocks returns the blocks that this bake wrote: those that differ from the parent's, or all there are.
+func (w *work) changedBlocks(ctx context.Context, sealed bake.Digest) ([]int64, error) {
+	after, err := w.b.Store.Manifest(ctx, sealed)
+	if err != nil {
+		return nil, err
+	}
+	var before disk.Manifest
+	if w.source.Parent != nil {
+		if before, err = w.b.Store.Manifest(ctx, w.source.Disk); err != nil {
+			return nil, err
+		}
+	}
+	return disk.Diff(before, after), nil
+}
+
+// record gives the image its version and puts it into the catalog.
+func (w *work) record(ctx context.Context, sealed bake.Digest, content inspect.Content) (bake.Image, error) {
+	m, err := w.b.Store.Manifest(ctx, sealed)
+	if err != nil {
+		return bake.Image{}, err
+	}
+	now := w.b.Now().UTC()
+	version, err := w.b.Images.NextVersion(ctx, w.t.Name, w.b.Commit, now)
+	if err != nil {
+		return bake.Image{}, err
+	}
+	img, err := w.b.Images.Record(ctx, bake.Image{
+		Ref:  bake.Ref{Name: w.t.Name, Version: version.String()},
+		Arch: w.t.Arch, Key: w.keys.Bake, Disk: sealed, Size: bake.Size(m.Size), Stored: bake.Size(m.Stored()),
+		Parent: w.source.Parent, Source: w.source,
+		Repo: w.b.Commit.Repo, Commit: w.b.Commit.Hash, Dirty: w.b.Commit.Dirty, Template: w.t.File,
+		Created: now, Took: bake.Duration(time.Since(w.started)), Archives: content.Archives, Steps: w.steps,
+	}, content.Packages)
+	if err != nil {
+		return bake.Image{}, fmt.Errorf("the image is baked but could not be recorded: %w", err)
+	}
+	return img, nil
+}

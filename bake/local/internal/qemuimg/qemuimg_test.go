@@ -1,0 +1,122 @@
+package qemuimg_test
+
+import (
+	"bytes"
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/iibake/iibake/bake"
+	"github.com/iibake/iibake/bake/local/internal/qemuimg"
+)
+
+const diskSize = 4 << 20
+
+func qemuImg(t *testing.T, args ...string) string {
+	t.Helper()
+	out, err := exec.CommandContext(t.Context(), "qemu-img", args...).CombinedOutput()
+	if err != nil {
+		t.Fatalf("qemu-img %v: %v\n%s", args, err, out)
+	}
+	return string(out)
+}
+
+// rawDisk writes a sparse disk with something at both ends.
+func rawDisk(t *testing.T, dir string) (string, []byte) {
+	t.Helper()
+	body := make([]byte, diskSize)
+	copy(body, "boot")
+	copy(body[diskSize-4:], "tail")
+	path := filepath.Join(dir, "disk.raw")
+	if err := os.WriteFile(path, body, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path, body
+}
+
+func scratch(t *testing.T) *os.File {
+	t.Helper()
+	f, err := os.CreateTemp(t.TempDir(), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = f.Close() })
+	return f
+}
+
+func TestToRawReadsRawAndQcow2(t *testing.T) {
+	dir := t.TempDir()
+	raw, body := rawDisk(t, dir)
+	qcow2 := filepath.Join(dir, "disk.qcow2")
+	qemuImg(t, "convert", "-f", "raw", "-O", "qcow2", "-c", raw, qcow2)
+	for _, path := range []string{raw, qcow2} {
+		f := scratch(t)
+		if err := qemuimg.ToRaw(t.Context(), path, f); err != nil {
+			t.Fatal(err)
+		}
+		got, err := os.ReadFile(f.Name())
+		if err != nil || !bytes.Equal(got, body) {
+			t.Fatalf("%s: another content came out (%v)", path, err)
+		}
+	}
+}
+
+func TestToRawRefuses(t *testing.T) {
+	dir := t.TempDir()
+	raw, _ := rawDisk(t, dir)
+	backed := filepath.Join(dir, "backed.qcow2")
+	qemuImg(t, "create", "-q", "-f", "qcow2", "-b", raw, "-F", "raw", backed)
+	vmdk := filepath.Join(dir, "disk.vmdk")
+	qemuImg(t, "convert", "-f", "raw", "-O", "vmdk", "-o", "subformat=streamOptimized", raw, vmdk)
+	short := filepath.Join(dir, "short")
+	if err := os.WriteFile(short, []byte("x"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for path, want := range map[string]string{
+		backed: "flatten", vmdk: "vmdk", short: "no disk image", filepath.Join(dir, "gone"): "no such file",
+	} {
+		err := qemuimg.ToRaw(t.Context(), path, scratch(t))
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: got %v, want something about %q", filepath.Base(path), err, want)
+		}
+	}
+}
+
+func TestFromRawWritesEveryFormat(t *testing.T) {
+	dir := t.TempDir()
+	raw, body := rawDisk(t, dir)
+	f, err := os.Open(raw)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = f.Close() }()
+	for format, qemuName := range map[qemuimg.Format]string{
+		qemuimg.Raw: "raw", qemuimg.QCOW2: "qcow2", qemuimg.VMDK: "vmdk", qemuimg.VHD: "vpc",
+	} {
+		out := filepath.Join(dir, "out."+string(format))
+		if err := qemuimg.FromRaw(t.Context(), f, out, format); err != nil {
+			t.Fatal(err)
+		}
+		back := filepath.Join(dir, "back."+string(format))
+		qemuImg(t, "convert", "-f", qemuName, "-O", "raw", out, back)
+		got, err := os.ReadFile(back)
+		if err != nil || !bytes.Equal(got[:diskSize], body) {
+			t.Errorf("%s: another content comes back (%v)", format, err)
+		}
+	}
+	if err := qemuimg.FromRaw(t.Context(), f, filepath.Join(dir, "x"), "iso"); !errors.Is(err, bake.ErrInvalid) {
+		t.Errorf("unknown format: got %v", err)
+	}
+}
+
+func TestMissingToolIsNamed(t *testing.T) {
+	raw, _ := rawDisk(t, t.TempDir())
+	t.Setenv("PATH", t.TempDir())
+	err := qemuimg.ToRaw(t.Context(), raw, scratch(t))
+	if err == nil || !strings.Contains(err.Error(), "apt-get install qemu-utils") {
+		t.Fatalf("got %v", err)
+	}
+}

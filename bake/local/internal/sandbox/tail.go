@@ -1,0 +1,62 @@
+package sandbox
+
+import (
+	"bytes"
+	"strings"
+	"sync"
+)
+
+const (
+	tailLines = 30      // kept for errors
+	maxLine   = 4 << 10 // bytes; a longer line is cut into several
+)
+
+// tail hands on lines and remembers the last ones.
+type tail struct {
+	mu    sync.Mutex
+	log   func(string)
+	part  []byte
+	lines []string
+}
+
+// Write takes output of a program. A carriage return ends a line too: progress bars use it.
+func (t *tail) Write(b []byte) (int, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.part = append(t.part, b...)
+	for {
+		i := bytes.IndexAny(t.part, "\r\n")
+		if i < 0 && len(t.part) < maxLine {
+			return len(b), nil
+		}
+		if i < 0 {
+			t.line(t.part[:maxLine])
+			t.part = t.part[maxLine:]
+			continue
+		}
+		t.line(t.part[:i])
+		t.part = t.part[i+1:]
+	}
+}
+
+// Flush ends a last line that has no end of its own, and returns the last lines.
+func (t *tail) Flush() []string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.line(t.part)
+	t.part = nil
+	return append([]string(nil), t.lines...)
+}
+
+func (t *tail) line(b []byte) {
+	s := strings.ToValidUTF8(strings.TrimRight(string(b), " \t"), "?")
+	if s == "" {
+		return
+	}
+	if t.lines = append(t.lines, s); len(t.lines) > tailLines {
+		t.lines = t.lines[1:]
+	}
+	if t.log != nil {
+		t.log(s)
+	}
+}

@@ -1,0 +1,155 @@
+package local
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/iibake/iibake/bake"
+	"github.com/iibake/iibake/bake/local/internal/debian"
+	"github.com/iibake/iibake/bake/local/internal/download"
+	"github.com/iibake/iibake/bake/local/internal/inspect"
+	"github.com/iibake/iibake/bake/local/internal/layout"
+	"github.com/iibake/iibake/bake/local/internal/qemuimg"
+	"github.com/iibake/iibake/bake/local/internal/sandbox"
+)
+
+// defaultDiskSize is the disk of a Debian source that says none: room for a small service, and quick to handle.
+const defaultDiskSize = 2 * bake.GiB
+
+// makeSource puts the source on the disk: from the store, where it was made before, or by making it.
+func (w *work) makeSource(ctx context.Context) error {
+	task := bake.StartTask(w.r, w.t.Name, "source", &w.t.Source.Pos)
+	if layer, err := w.b.Store.Layer(w.keys.Root); err == nil && !w.b.remake(w.t) {
+		return task.End(w.b.Store.Materialise(ctx, layer, w.file, task.Progress))
+	}
+	if err := w.newSource(ctx, task); err != nil {
+		return task.End(fmt.Errorf("%s: source: %w", w.t.Source.Pos, err))
+	}
+	layer, err := w.b.Store.Import(ctx, w.file, "", task.Progress)
+	if err != nil {
+		return task.End(err)
+	}
+	return task.End(w.b.Store.SetLayer(w.keys.Root, layer))
+}
+
+// remake reports whether a source is made again although the store has it. A parent image is what it is.
+func (b *Builder) remake(t bake.Template) bool { return b.Force && t.Source.Image == "" }
+
+func (w *work) newSource(ctx context.Context, task *bake.Task) error {
+	switch {
+	case w.t.Source.Debian != nil:
+		return w.bootstrap(ctx, task)
+	case w.t.Source.Disk != nil:
+		return w.copyDisk(ctx, task)
+	default:
+		if err := w.b.Store.Materialise(ctx, w.source.Disk, w.file, task.Progress); err != nil {
+			return err
+		}
+		return w.grow(ctx)
+	}
+}
+
+func (w *work) bootstrap(ctx context.Context, task *bake.Task) error {
+	size := w.t.DiskSize
+	if size == 0 {
+		size = defaultDiskSize
+	}
+	return debian.Bootstrap(ctx, w.file, debian.Spec{Debian: *w.t.Source.Debian, Arch: w.t.Arch, Seed: w.t.Name, Size: int64(size)}, task.Log)
+}
+
+// copyDisk brings the file of a disk source onto the disk, as raw blocks.
+func (w *work) copyDisk(ctx context.Context, task *bake.Task) error {
+	path, err := w.b.fetch(ctx, w.t, task)
+	if err != nil {
+		return err
+	}
+	if err := qemuimg.ToRaw(ctx, path, w.file); err != nil {
+		return err
+	}
+	if err := w.grow(ctx); err != nil {
+		return err
+	}
+	return w.recordBase(ctx)
+}
+
+// recordBase keeps what packages a foreign disk brings along: they are not what a rebake would renew.
+func (w *work) recordBase(ctx context.Context) error {
+	part, err := layout.Find(w.file)
+	if err != nil {
+		return err
+	}
+	content, err := inspect.Run(ctx, sandbox.Root{Disk: w.file, Offset: part.Offset, Size: part.Size, ReadOnly: true})
+	if err != nil {
+		return err
+	}
+	return w.b.Images.RecordBase(ctx, w.source.Disk, content.Packages)
+}
+
+// grow makes the disk as large as the template wants it.
+func (w *work) grow(ctx context.Context) error {
+	info, err := w.file.Stat()
+	if err != nil {
+		return err
+	}
+	switch want := int64(w.t.DiskSize); {
+	case want == 0 || want == info.Size():
+		return nil
+	case want < info.Size():
+		return fmt.Errorf("%w: disk_size %s is less than the %s of the source: disks only grow", bake.ErrInvalid,
+			w.t.DiskSize, bake.Size(info.Size()))
+	default:
+		return layout.Grow(ctx, w.file, want)
+	}
+}
+
+// fetch returns the path of the disk source's file, after downloading it where it has a URL.
+func (b *Builder) fetch(ctx context.Context, t bake.Template, task *bake.Task) (string, error) {
+	d := t.Source.Disk
+	if d.URL == "" {
+		return localDisk(t)
+	}
+	return download.File{URL: d.URL, SHA256: d.SHA256, Dir: filepath.Join(b.Dir, "downloads"), Progress: task.Progress}.Get(ctx)
+}
+
+// localDisk returns the absolute path of a file of the repository, which must not lead out of it.
+func localDisk(t bake.Template) (string, error) {
+	root, err := os.OpenRoot(t.Dir)
+	if err != nil {
+		return "", err
+	}
+	defer func() { _ = root.Close() }()
+	f, err := root.Open(t.Source.Disk.Path)
+	if err != nil {
+		return "", fmt.Errorf("disk %s: %w", t.Source.Disk.Path, err)
+	}
+	defer func() { _ = f.Close() }()
+	return filepath.Join(t.Dir, filepath.FromSlash(t.Source.Disk.Path)), nil
+}
+
+// diskDigest returns the digest of the disk source's file: the promised one of a download, the measured one of a file.
+func diskDigest(t bake.Template) (bake.Digest, error) {
+	d := t.Source.Disk
+	if d.URL != "" {
+		return bake.ParseDigest("sha256:" + d.SHA256)
+	}
+	path, err := localDisk(t)
+	if err != nil {
+		return "", err
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return "", err
+	}
+	defer func() { _ = f.Close() }()
+	digest, err := bake.DigestReader(f)
+	if err != nil {
+		return "", fmt.Errorf("disk %s: %w", d.Path, err)
+	}
+	if d.SHA256 != "" && digest.Hex() != d.SHA256 {
+		return "", fmt.Errorf("%w: disk %s has the SHA-256 %s, the template says %s: one of them is wrong", bake.ErrInvalid,
+			d.Path, digest.Hex(), d.SHA256)
+	}
+	return digest, nil
+}
