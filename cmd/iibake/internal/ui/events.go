@@ -1,0 +1,29 @@
+package ui
+
+import (
+	"encoding/json"
+	"io"
+	"sync"
+
+	"github.com/iibake/iibake/bake"
+)
+
+// events writes every event as one line of JSON.
+type events struct {
+	mu sync.Mutex
+	w  io.Writer
+}
+
+func newEvents(w io.Writer) *events { return &events{w: w} }
+
+func (r *events) Report(e bake.Event) {
+	line, err := json.Marshal(e)
+	if err != nil {
+		return // an event is texts, numbers and times: none of them can fail
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	_, _ = r.w.Write(append(line, '\n'))
+}
+
+func (r *events) Close() {}
