@@ -57,17 +57,37 @@ type Problem struct {
 // String returns the problem as one line.
 func (p Problem) String() string { return p.Key + ": " + p.Text }
 
-const maxKey = 512 // bytes; well below S3's 1024, which must also hold a bucket prefix
+const (
+	maxKey     = 512 // bytes; well below S3's 1024, which must also hold a bucket prefix
+	maxSegment = 200 // bytes; well below the 255 that a file's name may have
+)
 
-// CheckKey returns an error wrapping [ErrKey] unless key is up to 512 bytes of segments made of letters,
-// digits and -._+@=, separated by single slashes, none of them "." or "..".
+// CheckRecord returns an error wrapping [ErrKey] unless key is a key that [Catalog.Put] takes.
+func CheckRecord(key string) error {
+	if strings.HasPrefix(key, Heads) {
+		return fmt.Errorf("%w %q: keys below %s are heads and move by swap", ErrKey, key, Heads)
+	}
+	return CheckKey(key)
+}
+
+// CheckHead returns an error wrapping [ErrKey] unless key is a key that [Catalog.Swap] takes.
+func CheckHead(key string) error {
+	if !strings.HasPrefix(key, Heads) {
+		return fmt.Errorf("%w %q: only keys below %s move by swap", ErrKey, key, Heads)
+	}
+	return CheckKey(key)
+}
+
+// CheckKey returns an error wrapping [ErrKey] unless key is up to 512 bytes of segments, separated by single slashes. A
+// segment is up to 200 letters, digits and -._+@=, but not "." or "..".
 func CheckKey(key string) error {
 	if key == "" || len(key) > maxKey {
 		return fmt.Errorf("%w %q: want 1 to %d bytes", ErrKey, key, maxKey)
 	}
 	for segment := range strings.SplitSeq(key, "/") {
-		if segment == "" || segment == "." || segment == ".." || strings.ContainsFunc(segment, notInKey) {
-			return fmt.Errorf("%w %q: segment %q: want letters, digits and -._+@=", ErrKey, key, segment)
+		if segment == "" || segment == "." || segment == ".." || len(segment) > maxSegment ||
+			strings.ContainsFunc(segment, notInKey) {
+			return fmt.Errorf("%w %q: segment %q: want up to %d letters, digits and -._+@=", ErrKey, key, segment, maxSegment)
 		}
 	}
 	return nil
