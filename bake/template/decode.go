@@ -1,0 +1,356 @@
+package template
+
+import (
+	"fmt"
+	"maps"
+	"os"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+
+	"gopkg.in/yaml.v3"
+
+	"github.com/iibake/iibake/bake"
+)
+
+const (
+	maxValues = 50_000 // of a file with its aliases followed: a few anchors can stand for billions
+	maxMerges = 16     // merge keys within what merge keys bring in
+)
+
+// places says where every value of a file stands, by its path: steps[0].copy.from.
+type places map[string]bake.Position
+
+// at returns the place of a value, or of the nearest thing around it that the file has.
+func (p places) at(path string) bake.Position {
+	for {
+		if pos, ok := p[path]; ok {
+			return pos
+		}
+		if path == "" {
+			return bake.Position{}
+		}
+		path = path[:max(0, strings.LastIndexAny(path, ".["))]
+	}
+}
+
+// decoder turns the nodes of one file into structs and gathers what is wrong with them.
+type decoder struct {
+	file   string
+	root   *os.Root // where paths are looked up; nil in a file that has none
+	tables tables
+	vars   map[string]bake.Var // what ${{ }} can name; nil where it cannot be used
+	ready  string              // key of the document that is decoded already
+	given  places
+	errs   Errors
+	values int // followed so far
+}
+
+func newDecoder(file string, t tables) *decoder {
+	top := bake.Position{File: file, Line: 1, Column: 1}
+	return &decoder{file: file, tables: t, given: places{"": top}}
+}
+
+func (d *decoder) position(n *yaml.Node) bake.Position {
+	return bake.Position{File: d.file, Line: max(1, n.Line), Column: max(1, n.Column)}
+}
+
+func (d *decoder) failAt(pos bake.Position, text, hint string) {
+	d.errs = append(d.errs, Error{Pos: pos, Text: text, Hint: hint})
+}
+
+func (d *decoder) fail(n *yaml.Node, text, hint string) { d.failAt(d.position(n), text, hint) }
+
+// readable reports whether this release knows the version of the file. Of a later one nothing but that is wrong.
+func (d *decoder) readable(root *yaml.Node) bool {
+	for i := 0; i+1 < len(root.Content); i += 2 {
+		key, value := root.Content[i], root.Content[i+1]
+		if key.Value != "version" || value.ShortTag() != "!!int" {
+			continue
+		}
+		if n, err := strconv.Atoi(value.Value); err == nil && n > 1 {
+			d.fail(value, fmt.Sprintf("version %d is of a later iibake", n), "upgrade iibake, or write version: 1")
+			return false
+		}
+	}
+	return true
+}
+
+// tree decodes a whole document into the struct or map that into points to.
+func (d *decoder) tree(root *yaml.Node, into any) {
+	v := reflect.ValueOf(into).Elem()
+	d.value("", root, field{typ: v.Type()}, v)
+	d.given[""] = bake.Position{File: d.file, Line: 1, Column: 1}
+}
+
+// follow returns what an alias stands for, and false when the file has come to stand for too much.
+func (d *decoder) follow(n *yaml.Node) (*yaml.Node, bool) {
+	if d.values++; d.values == maxValues {
+		d.fail(n, fmt.Sprintf("the file stands for more than %d values", maxValues), "use fewer aliases")
+	}
+	if n.Kind == yaml.AliasNode {
+		n = n.Alias
+	}
+	return n, d.values < maxValues
+}
+
+// value decodes a node into v. f is the field that v is, or whose item it is.
+func (d *decoder) value(path string, n *yaml.Node, f field, v reflect.Value) {
+	n, ok := d.follow(n)
+	if !ok {
+		return
+	}
+	d.given[path] = d.position(n)
+	if v.Kind() == reflect.Pointer {
+		v.Set(reflect.New(v.Type().Elem()))
+		v = v.Elem()
+	}
+	switch {
+	case !strings.HasPrefix(n.ShortTag(), "!!"):
+		d.fail(n, fmt.Sprintf("the YAML tag %s means nothing here", quote(n.Tag)), "remove it")
+	case isNull(n):
+		d.fail(n, f.named("has no value", "has an item without a value"), d.want(f, v.Type())+", or remove it")
+	case isText(v.Type()):
+		d.scalar(n, f, v)
+	case v.Kind() == reflect.Struct:
+		d.structure(path, n, f, v)
+	case v.Kind() == reflect.Map:
+		d.mapping(path, n, f, v)
+	case v.Kind() == reflect.Slice:
+		d.list(path, n, f, v)
+	default:
+		d.scalar(n, f, v)
+	}
+}
+
+func (d *decoder) structure(path string, n *yaml.Node, f field, v reflect.Value) {
+	if n.Kind != yaml.MappingNode {
+		d.shorthand(path, n, f, v)
+		return
+	}
+	if pos := v.FieldByName("Pos"); pos.IsValid() && pos.Type() == reflect.TypeFor[bake.Position]() {
+		pos.Set(reflect.ValueOf(d.position(n)))
+	}
+	fields := d.tables.of(v.Type())
+	present := map[string]*yaml.Node{}
+	for _, p := range d.pairs(n) {
+		i := slices.IndexFunc(fields, func(f field) bool { return f.key == p.key.Value && f.key != "-" })
+		if i < 0 {
+			d.unknownKey(p.key, v.Type())
+			continue
+		}
+		at := join(path, p.key.Value)
+		present[p.key.Value] = p.key
+		if at != d.ready || d.ready == "" {
+			d.value(at, p.value, fields[i], v.Field(fields[i].index))
+		}
+	}
+	d.missing(n, f, fields, present)
+	d.choice(n, f, fields, present)
+}
+
+// shorthand decodes a plain value into the struct that it stands for.
+func (d *decoder) shorthand(path string, n *yaml.Node, f field, v reflect.Value) {
+	short, ok := d.tables.short(v.Type())
+	if !ok {
+		d.wrong(n, f, v.Type())
+		return
+	}
+	if secret, ok := d.wholeSecret(n, v.Type()); ok {
+		v.FieldByName("Secret").Set(reflect.ValueOf(secret))
+		return
+	}
+	if isScalar(deref(short.typ)) != (n.Kind == yaml.ScalarNode) {
+		d.wrong(n, f, v.Type())
+		return
+	}
+	if short.key != "-" {
+		path = join(path, short.key)
+	}
+	short.key, short.item = f.key, f.item
+	d.value(path, n, short, v.Field(short.index))
+}
+
+func join(path, key string) string {
+	if path == "" {
+		return key
+	}
+	return path + "." + key
+}
+
+func (d *decoder) unknownKey(key *yaml.Node, typ reflect.Type) {
+	if slices.Contains(later(typ), key.Value) {
+		d.fail(key, fmt.Sprintf("%q is not in this release of iibake", key.Value), "write one of "+strings.Join(d.tables.keysOf(typ), ", "))
+		return
+	}
+	d.fail(key, fmt.Sprintf("unknown key %s", quote(key.Value)), didYouMean(key.Value, d.tables.keysOf(typ)))
+}
+
+func (d *decoder) missing(n *yaml.Node, parent field, fields []field, present map[string]*yaml.Node) {
+	for _, f := range fields {
+		if f.required && present[f.key] == nil {
+			d.fail(n, fmt.Sprintf("%s lacks the key %q", parent.subject(), f.key), "add "+f.sample())
+		}
+	}
+}
+
+// choice sees to the keys of which there must be exactly one.
+func (d *decoder) choice(n *yaml.Node, parent field, fields []field, present map[string]*yaml.Node) {
+	var can, have []string
+	for _, f := range fields {
+		if f.oneof == "" {
+			continue
+		}
+		can = append(can, f.key)
+		if present[f.key] != nil && !f.alone {
+			have = append(have, f.key)
+		}
+	}
+	switch {
+	case len(have) > 1:
+		slices.SortFunc(have, func(a, b string) int { return compareNodes(present[a], present[b]) })
+		d.fail(present[have[1]], fmt.Sprintf("%s has %s together", parent.subject(), strings.Join(have, " and ")), "write only one of them here")
+	case len(can) > 0 && len(have) == 0 && !slices.ContainsFunc(can, func(k string) bool { return present[k] != nil }):
+		d.fail(n, fmt.Sprintf("%s says nothing of what it is", parent.subject()), "add one of "+strings.Join(can, ", "))
+	}
+}
+
+func (d *decoder) mapping(path string, n *yaml.Node, f field, v reflect.Value) {
+	if n.Kind != yaml.MappingNode {
+		d.wrong(n, f, v.Type())
+		return
+	}
+	v.Set(reflect.MakeMap(v.Type()))
+	for _, p := range d.pairs(n) {
+		if err := checkFormat(f.keys, p.key.Value); err != "" {
+			d.fail(p.key, fmt.Sprintf("%s is no name to use here", quote(p.key.Value)), err)
+			continue
+		}
+		entry := f
+		entry.key = p.key.Value
+		item := reflect.New(v.Type().Elem()).Elem()
+		d.value(join(path, p.key.Value), p.value, entry, item)
+		v.SetMapIndex(reflect.ValueOf(p.key.Value), item)
+	}
+}
+
+func (d *decoder) list(path string, n *yaml.Node, f field, v reflect.Value) {
+	if n.Kind != yaml.SequenceNode {
+		d.wrong(n, f, v.Type())
+		return
+	}
+	v.Set(reflect.MakeSlice(v.Type(), len(n.Content), len(n.Content)))
+	f.item = true
+	for i, item := range n.Content {
+		if d.values >= maxValues {
+			return
+		}
+		d.value(path+"["+strconv.Itoa(i)+"]", item, f, v.Index(i))
+	}
+}
+
+type pair struct{ key, value *yaml.Node }
+
+// pairs returns the entries of a mapping with those that merge keys bring in, each key once.
+func (d *decoder) pairs(n *yaml.Node) []pair {
+	var pairs []pair
+	seen := map[string]*yaml.Node{}
+	d.own(n, func(key, value *yaml.Node) {
+		if first, ok := seen[key.Value]; ok {
+			d.fail(key, fmt.Sprintf("the key %s is here twice, first in line %d", quote(key.Value), first.Line), "remove one of them")
+			return
+		}
+		seen[key.Value] = key
+		pairs = append(pairs, pair{key, value})
+	})
+	d.merged(n, 0, func(key, value *yaml.Node) {
+		if _, ok := seen[key.Value]; !ok {
+			seen[key.Value] = key
+			pairs = append(pairs, pair{key, value})
+		}
+	})
+	return pairs
+}
+
+// own calls add for the entries that stand in n itself.
+func (d *decoder) own(n *yaml.Node, add func(key, value *yaml.Node)) {
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		key, ok := d.follow(n.Content[i])
+		if !ok {
+			return
+		}
+		switch {
+		case isMerge(key):
+		case key.Kind != yaml.ScalarNode || isNull(key):
+			d.fail(key, "this key is no plain text", "write key: value")
+		default:
+			add(key, n.Content[i+1])
+		}
+	}
+}
+
+// merged calls add for what the merge keys of n bring in, the stronger first.
+func (d *decoder) merged(n *yaml.Node, depth int, add func(key, value *yaml.Node)) {
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		if !isMerge(n.Content[i]) {
+			continue
+		}
+		value, ok := d.follow(n.Content[i+1])
+		if !ok {
+			return
+		}
+		from := []*yaml.Node{value}
+		if value.Kind == yaml.SequenceNode {
+			from = value.Content
+		}
+		for _, m := range from {
+			m, ok := d.follow(m)
+			if !ok {
+				return
+			}
+			if m.Kind != yaml.MappingNode || depth == maxMerges {
+				d.fail(m, "<< does not stand for a mapping", "write <<: *anchor, with the anchor at a mapping")
+				return
+			}
+			d.own(m, add)
+			d.merged(m, depth+1, add)
+		}
+	}
+}
+
+func isMerge(key *yaml.Node) bool { return key.Kind == yaml.ScalarNode && key.ShortTag() == "!!merge" }
+
+func compareNodes(a, b *yaml.Node) int {
+	if a.Line != b.Line {
+		return a.Line - b.Line
+	}
+	return a.Column - b.Column
+}
+
+// declared decodes the variables of a template and fills in what overrides them.
+func (d *decoder) declared(root *yaml.Node, dir string, o overrides) map[string]bake.Var {
+	vars := map[string]bake.Var{}
+	if root.Kind != yaml.MappingNode {
+		return vars
+	}
+	for _, p := range (&decoder{}).pairs(root) {
+		if p.key.Value != "vars" {
+			continue
+		}
+		fields := d.tables.of(reflect.TypeFor[bake.Template]())
+		f := fields[slices.IndexFunc(fields, func(f field) bool { return f.key == "vars" })]
+		d.value("vars", p.value, f, reflect.ValueOf(&vars).Elem())
+	}
+	d.ready = "vars"
+	for _, name := range slices.Sorted(maps.Keys(vars)) {
+		vars[name] = d.override(name, vars[name], o)
+	}
+	for name, v := range vars {
+		if v.Secret != nil {
+			v.Secret.Dir = dir
+			vars[name] = v
+		}
+	}
+	return vars
+}
