@@ -60,3 +60,10 @@ func (t *tail) line(b []byte) {
 		t.log(s)
 	}
 }
+
+// reset forgets everything and logs to log from now on.
+func (t *tail) reset(log func(string)) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.log, t.part, t.lines = log, nil, nil
+}
