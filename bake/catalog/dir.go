@@ -209,7 +209,7 @@ func (d *Dir) settle(last entry) error {
 	if last.Key == "" || last.Value != "" && last.Value != digestOf(value) {
 		return remove(d.pending())
 	}
-	if err := d.place(last); err != nil {
+	if err := errors.Join(mkdirAll(filepath.Dir(d.path(last.Key))), d.place(last)); err != nil {
 		return err
 	}
 	return d.finish(last)

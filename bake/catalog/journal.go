@@ -122,7 +122,7 @@ const (
 
 // lockFile waits for a lock on f that ends when f is closed or the process dies.
 func lockFile(ctx context.Context, f *os.File, how int) error {
-	const longest = 20 * time.Millisecond // a change takes four syncs, a few milliseconds
+	const longest = 5 * time.Millisecond // about what a change takes
 	for wait := time.Millisecond; ; wait = min(2*wait, longest) {
 		err := tryLock(f, how)
 		if !errors.Is(err, unix.EWOULDBLOCK) {
