@@ -9,7 +9,10 @@ import (
 	"strings"
 )
 
-const digestPrefix = "sha256:"
+const (
+	digestPrefix = "sha256:"
+	hexDigits    = "0123456789abcdef"
+)
 
 // Digest names content by its SHA-256: "sha256:" and 64 lower-case hexadecimal digits. The zero value names nothing.
 type Digest string
@@ -47,7 +50,7 @@ func DigestJSON(v any) (Digest, error) {
 // ParseDigest reads the form that [Digest] is written in.
 func ParseDigest(s string) (Digest, error) {
 	hexa, ok := strings.CutPrefix(s, digestPrefix)
-	if raw, err := hex.DecodeString(hexa); !ok || err != nil || len(raw) != sha256.Size || strings.ToLower(hexa) != hexa {
+	if !ok || len(hexa) != hex.EncodedLen(sha256.Size) || strings.Trim(hexa, hexDigits) != "" {
 		return "", fmt.Errorf("%w digest %q: want sha256: and 64 lower-case hexadecimal digits", ErrInvalid, s)
 	}
 	return Digest(s), nil

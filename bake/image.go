@@ -18,7 +18,7 @@ func (r Ref) String() string { return r.Name + ":" + r.Version }
 // ParseRef reads name:version.
 func ParseRef(s string) (Ref, error) {
 	name, version, ok := strings.Cut(s, ":")
-	if !ok || name == "" || version == "" {
+	if !ok || !isWord(name) || !isWord(version) {
 		return Ref{}, fmt.Errorf("%w image %q: want name:version", ErrInvalid, s)
 	}
 	return Ref{Name: name, Version: version}, nil

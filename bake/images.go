@@ -1,6 +1,7 @@
 package bake
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -41,9 +42,9 @@ func ChannelHead(name, channel string) string {
 	return catalog.Heads + "channels/" + name + "/" + channel
 }
 
-// Record puts a new image with its package list, and makes it the newest of its name and of its bake key.
+// Record puts a new image with its package list, in any order, and makes it the newest of its name and of its bake key.
 func (v Images) Record(ctx context.Context, img Image, packages []Package) (Image, error) {
-	list, err := json.Marshal(packages)
+	list, err := encodePackages(packages)
 	if err != nil {
 		return Image{}, fmt.Errorf("record %s: %w", img.Ref, err)
 	}
@@ -63,6 +64,15 @@ func (v Images) Record(ctx context.Context, img Image, packages []Package) (Imag
 		}
 	}
 	return img, nil
+}
+
+// encodePackages sorts the list, so that equal sets of packages are one record.
+func encodePackages(packages []Package) ([]byte, error) {
+	sorted := append([]Package{}, packages...) // not nil, which JSON writes as null
+	slices.SortFunc(sorted, func(a, b Package) int {
+		return cmp.Or(strings.Compare(a.Name, b.Name), strings.Compare(a.Arch, b.Arch), strings.Compare(a.Version, b.Version))
+	})
+	return json.Marshal(sorted)
 }
 
 // set moves a head to value, wherever it was.
@@ -113,8 +123,14 @@ func (v Images) List(ctx context.Context, name string) ([]Image, error) {
 		}
 		images = append(images, img)
 	}
-	slices.SortStableFunc(images, func(a, b Image) int { return a.Created.Compare(b.Created) })
+	slices.SortFunc(images, compareAge)
 	return images, nil
+}
+
+func compareAge(a, b Image) int {
+	versionA, _ := ParseVersion(a.Version) // one that cannot be read is the oldest
+	versionB, _ := ParseVersion(b.Version)
+	return cmp.Or(a.Created.Compare(b.Created), strings.Compare(a.Name, b.Name), versionA.Compare(versionB), strings.Compare(a.Version, b.Version))
 }
 
 // ByKey returns the newest image of name with a bake key.
@@ -147,35 +163,37 @@ func (v Images) head(ctx context.Context, name, head string) (Image, error) {
 	return v.Get(ctx, Ref{Name: name, Version: string(version)})
 }
 
-// Find returns the image that a user means by name@channel, name:version, the first digits of a disk's digest (at least
-// six, with or without sha256:), or a bare name, which is its newest version.
+// Find returns the image that a user means by name@channel, name:version, a bare name, which is its newest version, or the
+// first digits of a disk's digest: at least six, with or without sha256:. A name comes before digits.
 func (v Images) Find(ctx context.Context, what string) (Image, error) {
-	if name, channel, ok := strings.Cut(what, "@"); ok {
+	name, channel, inChannel := strings.Cut(what, "@")
+	hexa, isDigest := strings.CutPrefix(what, digestPrefix)
+	switch {
+	case inChannel && isWord(name) && isWord(channel):
 		return v.InChannel(ctx, name, channel)
-	}
-	hexa := strings.TrimPrefix(what, digestPrefix)
-	if isHexPrefix(hexa) {
-		if img, err := v.byDisk(ctx, hexa); !errors.Is(err, ErrNotFound) {
-			return img, err
+	case isDigest && isHexPrefix(hexa):
+		return v.byDisk(ctx, hexa)
+	case isWord(what):
+		img, err := v.Latest(ctx, what)
+		if errors.Is(err, ErrNotFound) && isHexPrefix(what) {
+			return v.byDisk(ctx, what)
 		}
+		return img, err
 	}
-	if strings.Contains(what, ":") {
-		r, err := ParseRef(what)
-		if err != nil {
-			return Image{}, err
-		}
+	if r, err := ParseRef(what); err == nil && !isDigest {
 		return v.Get(ctx, r)
 	}
-	if err := catalog.CheckKey(what); err != nil {
-		return Image{}, fmt.Errorf("%w image %q: want name@channel, name:version or a digest's first digits", ErrInvalid, what)
-	}
-	return v.Latest(ctx, what)
+	return Image{}, fmt.Errorf("%w image %q: want name@channel, name:version or at least %d digits of a disk's digest",
+		ErrInvalid, what, minHexPrefix)
 }
+
+// isWord reports whether s can be one segment of a catalog's key.
+func isWord(s string) bool { return catalog.CheckKey(s) == nil && !strings.ContainsAny(s, "/@") }
 
 const minHexPrefix = 6 // digits; shorter ones are too easily a name such as "web" or "cafe"
 
 func isHexPrefix(s string) bool {
-	return len(s) >= minHexPrefix && strings.Trim(s, "0123456789abcdef") == ""
+	return len(s) >= minHexPrefix && strings.Trim(s, hexDigits) == ""
 }
 
 func (v Images) byDisk(ctx context.Context, hexa string) (Image, error) {
@@ -220,7 +238,7 @@ func (v Images) packages(ctx context.Context, key, of string) ([]Package, error)
 
 // RecordBase puts the packages that a foreign disk brings along; disk is the digest of its file.
 func (v Images) RecordBase(ctx context.Context, disk Digest, packages []Package) error {
-	list, err := json.Marshal(packages)
+	list, err := encodePackages(packages)
 	if err != nil {
 		return fmt.Errorf("packages of disk %s: %w", disk.Short(), err)
 	}

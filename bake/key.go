@@ -4,11 +4,11 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"maps"
 	"os"
 	"path"
-	"strings"
 )
 
 // recipe is part of every bake key. It goes up when iibake itself does something different for the same template, so that
@@ -89,45 +89,65 @@ func (t Template) stepFiles(s Step) (Digest, error) {
 }
 
 // TreeDigest returns the digest of a file or a tree below dir: names, contents, executable bits and the targets of symbolic
-// links, but no times and owners, as git sees it. It follows no link out of dir.
+// links, but no times and owners, as git sees it. A link that name itself is or leads through is followed, but not out of
+// dir; a link in the tree is not.
 func TreeDigest(dir, name string) (Digest, error) {
 	root, err := os.OpenRoot(dir)
 	if err != nil {
 		return "", err
 	}
 	defer func() { _ = root.Close() }()
-	name = path.Clean(name)
 	h := sha256.New()
-	err = fs.WalkDir(root.FS(), name, func(p string, d fs.DirEntry, err error) error {
-		if err != nil {
-			return err
-		}
-		line, err := treeLine(root, p, d)
-		if err != nil {
-			return err
-		}
-		_, err = fmt.Fprintf(h, "%q %s\n", strings.TrimPrefix(p, name), line)
-		return err
-	})
-	if err != nil {
+	if err := writeTree(h, root, path.Clean(name)); err != nil {
 		return "", fmt.Errorf("read %s: %w", name, err)
 	}
 	return NewDigest([sha256.Size]byte(h.Sum(nil))), nil
 }
 
-func treeLine(root *os.Root, p string, d fs.DirEntry) (string, error) {
-	info, err := d.Info()
+// writeTree writes a line for every file of a tree, or one for a single file.
+func writeTree(w io.Writer, root *os.Root, name string) error {
+	info, err := root.Stat(name)
 	if err != nil {
-		return "", err
+		return err
 	}
+	if !info.IsDir() {
+		return writeFile(w, root, name, "", info)
+	}
+	tree, err := root.OpenRoot(name)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = tree.Close() }()
+	return fs.WalkDir(tree.FS(), ".", func(p string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		info, err := d.Info()
+		if err != nil {
+			return err
+		}
+		return writeFile(w, tree, p, p, info)
+	})
+}
+
+func writeFile(w io.Writer, root *os.Root, name, as string, info fs.FileInfo) error {
+	what, err := describeFile(root, name, info)
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(w, "%q %s\n", as, what)
+	return err
+}
+
+func describeFile(root *os.Root, name string, info fs.FileInfo) (string, error) {
 	switch {
 	case info.IsDir():
 		return "dir", nil
 	case info.Mode()&fs.ModeSymlink != 0:
-		target, err := root.Readlink(p)
-		return "link " + target, err
+		target, err := root.Readlink(name)
+		return fmt.Sprintf("link %q", target), err
 	case info.Mode().IsRegular():
-		f, err := root.Open(p)
+		f, err := root.Open(name)
 		if err != nil {
 			return "", err
 		}
@@ -135,5 +155,5 @@ func treeLine(root *os.Root, p string, d fs.DirEntry) (string, error) {
 		sum, err := DigestReader(f)
 		return fmt.Sprintf("file %v %s", info.Mode()&0o111 != 0, sum), err
 	}
-	return "", errors.New(p + " is neither a file nor a folder nor a link: remove it")
+	return "", errors.New(name + " is neither a file nor a folder nor a link: remove it")
 }

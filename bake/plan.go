@@ -4,11 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
-	"sync"
-
-	"golang.org/x/sync/semaphore"
 )
 
 // Plan is a set of templates in the order in which they can be baked: parents first.
@@ -25,8 +23,9 @@ var ErrParent = errors.New("parent image failed")
 func NewPlan(all []Template, want []string) (*Plan, error) {
 	byName, errs := index(all)
 	if len(want) == 0 {
-		for _, t := range all {
-			want = append(want, t.Name)
+		want = make([]string, len(all))
+		for i, t := range all {
+			want[i] = t.Name
 		}
 	}
 	p := &Plan{parents: map[string]string{}}
@@ -58,12 +57,11 @@ func index(all []Template) (map[string]Template, []error) {
 }
 
 func unknownTemplate(name string, byName map[string]Template) error {
-	names := make([]string, 0, len(byName))
-	for n := range byName {
-		names = append(names, n)
+	if len(byName) == 0 {
+		return fmt.Errorf("%w: no template is named %q: there are none", ErrNotFound, name)
 	}
-	slices.Sort(names)
-	return fmt.Errorf("%w: no template is named %q: there are %s", ErrNotFound, name, strings.Join(names, ", "))
+	names := strings.Join(slices.Sorted(maps.Keys(byName)), ", ")
+	return fmt.Errorf("%w: no template is named %q: there are %s", ErrNotFound, name, names)
 }
 
 // add appends name behind its parents. path holds the names that are waiting for it.
@@ -76,6 +74,7 @@ func (p *Plan) add(name string, byName map[string]Template, seen map[string]bool
 	if seen[name] {
 		return nil
 	}
+	seen[name] = true // also where it fails: one circle is one error
 	t := byName[name]
 	if parent := t.ParentName(); parent != "" {
 		if _, ok := byName[parent]; ok && t.followsParent() {
@@ -85,7 +84,6 @@ func (p *Plan) add(name string, byName map[string]Template, seen map[string]bool
 			p.parents[name] = parent
 		}
 	}
-	seen[name] = true
 	p.templates = append(p.templates, t)
 	return nil
 }
@@ -103,39 +101,57 @@ func (t Template) followsParent() bool { return strings.Contains(t.Source.Image,
 // Templates returns the templates, parents first.
 func (p *Plan) Templates() []Template { return slices.Clone(p.templates) }
 
-// Run calls do for every template, for parallel of them at a time, and for a child only when do has returned nil for its
-// parent; a child whose parent failed fails with [ErrParent]. One failure does not keep unrelated templates from being
-// baked. It returns when every call has returned, with all errors joined.
+// Run calls do for every template, for parallel of them at a time, in the order of Templates as far as that allows, and for a
+// child only when do has returned nil for its parent; a child whose parent failed fails with [ErrParent]. One failure does
+// not keep unrelated templates from being baked; a cancelled ctx does. It returns when every call has returned, with all
+// errors joined.
 func (p *Plan) Run(ctx context.Context, parallel int, do func(context.Context, Template) error) error {
-	var running sync.WaitGroup
-	slots := semaphore.NewWeighted(int64(max(1, parallel)))
-	done := make(map[string]chan struct{}, len(p.templates))
-	failed := make(map[string]*error, len(p.templates))
-	for _, t := range p.templates {
-		done[t.Name], failed[t.Name] = make(chan struct{}), new(error)
+	type result struct {
+		name string
+		err  error
 	}
-	for _, t := range p.templates {
-		running.Go(func() {
-			defer close(done[t.Name])
-			if parent, ok := p.parents[t.Name]; ok {
-				<-done[parent]
-				if *failed[parent] != nil {
-					*failed[t.Name] = fmt.Errorf("%s: not baked: %w: %s", t.Name, ErrParent, parent)
-					return
-				}
+	results := make(chan result)
+	ended := make(map[string]error, len(p.templates))
+	waiting, running := p.templates, 0
+	for len(waiting)+running > 0 {
+		var later []Template
+		for _, t := range waiting {
+			start, err := p.mayStart(ctx, t, ended)
+			switch {
+			case err != nil:
+				ended[t.Name] = err
+			case start && running < max(1, parallel):
+				running++
+				go func() { results <- result{t.Name, do(ctx, t)} }()
+			default:
+				later = append(later, t)
 			}
-			if slots.Acquire(ctx, 1) != nil {
-				*failed[t.Name] = fmt.Errorf("%s: %w", t.Name, context.Cause(ctx))
-				return
-			}
-			defer slots.Release(1)
-			*failed[t.Name] = do(ctx, t)
-		})
+		}
+		waiting = later
+		if running > 0 {
+			r := <-results
+			ended[r.name] = r.err
+			running--
+		}
 	}
-	running.Wait()
-	var errs []error
-	for _, t := range p.templates {
-		errs = append(errs, *failed[t.Name])
+	errs := make([]error, len(p.templates))
+	for i, t := range p.templates {
+		errs[i] = ended[t.Name]
 	}
 	return errors.Join(errs...)
+}
+
+// mayStart reports whether t need not wait any longer, or the error that keeps it from ever being baked.
+func (p *Plan) mayStart(ctx context.Context, t Template, ended map[string]error) (bool, error) {
+	parent, ok := p.parents[t.Name]
+	err, done := ended[parent]
+	switch {
+	case ok && err != nil:
+		return false, fmt.Errorf("%s: not baked: %w: %s", t.Name, ErrParent, parent)
+	case ok && !done:
+		return false, nil
+	case ctx.Err() != nil:
+		return false, fmt.Errorf("%s: not baked: %w", t.Name, context.Cause(ctx))
+	}
+	return true, nil
 }

@@ -6,7 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/url"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
@@ -49,6 +49,7 @@ func ReadCommit(ctx context.Context, dir string) (Commit, error) {
 // starts no file system monitor, which is a program that the repository chooses.
 func git(ctx context.Context, dir string, args ...string) (string, error) {
 	cmd := exec.CommandContext(ctx, "git", append([]string{"-C", dir, "--no-optional-locks", "-c", "core.fsmonitor=false"}, args...)...)
+	cmd.Env = append(os.Environ(), "LC_ALL=C") // explainGit reads what it says
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	if err := cmd.Run(); err != nil {
@@ -74,13 +75,16 @@ func explainGit(dir string, err error) error {
 	return err
 }
 
+// withoutCredentials cuts what stands before the host of an address with a scheme, also where the password has characters
+// that do not belong there. An address of the form host:path, as ssh knows it, carries no password.
 func withoutCredentials(address string) string {
-	u, err := url.Parse(address)
-	if err != nil || u.Scheme == "" {
-		return address // host:path, as ssh knows it, carries no password
+	scheme, rest, ok := strings.Cut(address, "://")
+	if !ok {
+		return address
 	}
-	u.User = nil
-	return u.String()
+	authority, _, _ := strings.Cut(rest, "/")
+	host := authority[strings.LastIndexByte(authority, '@')+1:]
+	return scheme + "://" + host + rest[len(authority):]
 }
 
 // Version is the version of an image: the day it was baked, a count within that day and the commit. It sorts by age, and is
@@ -106,12 +110,12 @@ func (v Version) String() string {
 // ParseVersion reads what String wrote.
 func ParseVersion(s string) (Version, error) {
 	rest, dirty := strings.CutSuffix(s, "-dirty")
-	parts := strings.Split(rest, "-")
-	if len(parts) == 3 && strings.HasPrefix(parts[2], "g") {
-		day, errDay := time.Parse(versionDay, parts[0])
-		n, errN := strconv.Atoi(parts[1])
-		if errDay == nil && errN == nil && n > 0 {
-			return Version{Day: day, N: n, Short: parts[2][1:], Dirty: dirty}, nil
+	if parts := strings.Split(rest, "-"); len(parts) == 3 {
+		day, _ := time.Parse(versionDay, parts[0])
+		n, _ := strconv.Atoi(parts[1])
+		v := Version{Day: day, N: n, Short: strings.TrimPrefix(parts[2], "g"), Dirty: dirty}
+		if v.String() == s && n > 0 && v.Short != "" && strings.Trim(v.Short, hexDigits) == "" {
+			return v, nil
 		}
 	}
 	return Version{}, fmt.Errorf("%w version %q: want for example 2026.11.22-1-gabc1234", ErrInvalid, s)
