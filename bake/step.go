@@ -27,9 +27,9 @@ const (
 // Nothing of Env is written to the image.
 type Step struct {
 	Name     string           `yaml:"name" json:"name,omitempty" format:"line" example:"harden" doc:"what people call this step"`
-	Apt      *Packages        `yaml:"apt" json:"apt,omitempty" oneof:"kind" example:"[nginx]" doc:"packages, by apt-get"`
-	Dnf      *Packages        `yaml:"dnf" json:"dnf,omitempty" oneof:"kind" example:"[nginx]" doc:"packages, by dnf"`
-	Packages *Packages        `yaml:"packages" json:"packages,omitempty" oneof:"kind" example:"[nginx]" doc:"packages, by the package manager that the image has"`
+	Apt      *Packages        `yaml:"apt" json:"apt,omitempty" oneof:"kind" doc:"packages, by apt-get"`
+	Dnf      *Packages        `yaml:"dnf" json:"dnf,omitempty" oneof:"kind" doc:"packages, by dnf"`
+	Packages *Packages        `yaml:"packages" json:"packages,omitempty" oneof:"kind" doc:"packages, by the package manager that the image has"`
 	Copy     *Copy            `yaml:"copy" json:"copy,omitempty" oneof:"kind" example:"{ from: site/, to: /var/www/html/ }" doc:"a file or a tree from the repository"`
 	Script   *Script          `yaml:"script" json:"script,omitempty" oneof:"kind" example:"scripts/harden.sh" doc:"a program from the repository, run as root in the image"`
 	Run      string           `yaml:"run" json:"run,omitempty" oneof:"kind" example:"systemctl enable nginx" doc:"shell commands, run by sh -e as root in the image"`

@@ -26,7 +26,7 @@ func completeTemplate(d *decoder, t *bake.Template) {
 // checker reports what does not go together in one template.
 type checker struct{ d *decoder }
 
-func (c checker) fail(path, text, hint string) { c.d.failAt(c.d.given.at(path), text, hint) }
+func (c checker) fail(path, text, hint string) { c.d.failOnce(path, text, hint) }
 
 func (c checker) has(path string) bool {
 	_, ok := c.d.given[path]
@@ -63,8 +63,6 @@ func (c checker) step(at string, s *bake.Step, dir string) {
 		c.fail(at+".copy.to", fmt.Sprintf("the path %s is not plain", quote(s.Copy.To)), "write it without . and .. and double slashes")
 	case s.User != nil:
 		c.user(at+".user", s.User)
-	case s.Kind() == bake.StepEnv && c.has(at+".timeout"):
-		c.fail(at+".timeout", "timeout has no effect on env", "remove it")
 	}
 }
 

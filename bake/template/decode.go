@@ -44,12 +44,13 @@ type decoder struct {
 	ready  string              // key of the document that is decoded already
 	given  places
 	errs   Errors
-	values int // followed so far
+	failed map[bake.Position]bool // places of errs
+	values int                    // followed so far
 }
 
 func newDecoder(file string, t tables) *decoder {
 	top := bake.Position{File: file, Line: 1, Column: 1}
-	return &decoder{file: file, tables: t, given: places{"": top}}
+	return &decoder{file: file, tables: t, given: places{"": top}, failed: map[bake.Position]bool{}}
 }
 
 func (d *decoder) position(n *yaml.Node) bake.Position {
@@ -57,7 +58,15 @@ func (d *decoder) position(n *yaml.Node) bake.Position {
 }
 
 func (d *decoder) failAt(pos bake.Position, text, hint string) {
+	d.failed[pos] = true
 	d.errs = append(d.errs, Error{Pos: pos, Text: text, Hint: hint})
+}
+
+// failOnce reports something about a value unless there is an error at its place already, from which this one may follow.
+func (d *decoder) failOnce(path, text, hint string) {
+	if pos := d.given.at(path); !d.failed[pos] {
+		d.failAt(pos, text, hint)
+	}
 }
 
 func (d *decoder) fail(n *yaml.Node, text, hint string) { d.failAt(d.position(n), text, hint) }
@@ -137,7 +146,9 @@ func (d *decoder) structure(path string, n *yaml.Node, f field, v reflect.Value)
 	for _, p := range d.pairs(n) {
 		i := slices.IndexFunc(fields, func(f field) bool { return f.key == p.key.Value && f.key != "-" })
 		if i < 0 {
-			d.unknownKey(p.key, v.Type())
+			if meant := d.unknownKey(p.key, v.Type()); meant != "" && present[meant] == nil {
+				present[meant] = p.key // said once is enough
+			}
 			continue
 		}
 		at := join(path, p.key.Value)
@@ -179,12 +190,16 @@ func join(path, key string) string {
 	return path + "." + key
 }
 
-func (d *decoder) unknownKey(key *yaml.Node, typ reflect.Type) {
+// unknownKey reports a key, and returns the one that was probably meant.
+func (d *decoder) unknownKey(key *yaml.Node, typ reflect.Type) (meant string) {
+	known := d.tables.keysOf(typ)
 	if slices.Contains(later(typ), key.Value) {
-		d.fail(key, fmt.Sprintf("%q is not in this release of iibake", key.Value), "write one of "+strings.Join(d.tables.keysOf(typ), ", "))
-		return
+		d.fail(key, fmt.Sprintf("%q is not in this release of iibake", key.Value), "write one of "+strings.Join(known, ", "))
+		return ""
 	}
-	d.fail(key, fmt.Sprintf("unknown key %s", quote(key.Value)), didYouMean(key.Value, d.tables.keysOf(typ)))
+	d.fail(key, fmt.Sprintf("unknown key %s", quote(key.Value)), didYouMean(key.Value, known))
+	meant, _ = nearest(key.Value, known)
+	return meant
 }
 
 func (d *decoder) missing(n *yaml.Node, parent field, fields []field, present map[string]*yaml.Node) {
@@ -212,7 +227,7 @@ func (d *decoder) choice(n *yaml.Node, parent field, fields []field, present map
 		slices.SortFunc(have, func(a, b string) int { return compareNodes(present[a], present[b]) })
 		d.fail(present[have[1]], fmt.Sprintf("%s has %s together", parent.subject(), strings.Join(have, " and ")), "write only one of them here")
 	case len(can) > 0 && len(have) == 0 && !slices.ContainsFunc(can, func(k string) bool { return present[k] != nil }):
-		d.fail(n, fmt.Sprintf("%s says nothing of what it is", parent.subject()), "add one of "+strings.Join(can, ", "))
+		d.fail(n, fmt.Sprintf("%s has none of the keys %s", parent.subject(), strings.Join(can, ", ")), "add one of them")
 	}
 }
 
@@ -228,7 +243,7 @@ func (d *decoder) mapping(path string, n *yaml.Node, f field, v reflect.Value) {
 			continue
 		}
 		entry := f
-		entry.key = p.key.Value
+		entry.key, entry.example = p.key.Value, "" // the example is one of the whole mapping
 		item := reflect.New(v.Type().Elem()).Elem()
 		d.value(join(path, p.key.Value), p.value, entry, item)
 		v.SetMapIndex(reflect.ValueOf(p.key.Value), item)
@@ -334,7 +349,7 @@ func (d *decoder) declared(root *yaml.Node, dir string, o overrides) map[string]
 	if root.Kind != yaml.MappingNode {
 		return vars
 	}
-	for _, p := range (&decoder{}).pairs(root) {
+	for _, p := range newDecoder(d.file, d.tables).pairs(root) {
 		if p.key.Value != "vars" {
 			continue
 		}

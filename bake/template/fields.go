@@ -76,6 +76,14 @@ func (t tables) short(typ reflect.Type) (field, bool) {
 	return field{}, false
 }
 
+// short returns the field of a struct type that a plain value may stand for; other types have none.
+func (d *decoder) short(typ reflect.Type) (field, bool) {
+	if typ = deref(typ); typ.Kind() != reflect.Struct {
+		return field{}, false
+	}
+	return d.tables.short(typ)
+}
+
 // keysOf returns the keys of a struct type.
 func (t tables) keysOf(typ reflect.Type) []string {
 	var keys []string

@@ -13,6 +13,9 @@ func didYouMean(word string, known []string) string {
 	if best, ok := nearest(word, known); ok {
 		return fmt.Sprintf("did you mean %q?", best)
 	}
+	if len(known) == 1 {
+		return fmt.Sprintf("write %q", known[0])
+	}
 	return "write one of " + strings.Join(known, ", ")
 }
 

@@ -44,7 +44,7 @@ type Fleet struct {
 type Refresh struct {
 	MinHealthy      int           `yaml:"min_healthy" default:"100" min:"0" max:"100" doc:"percentage of the group that stays healthy"`
 	MaxHealthy      int           `yaml:"max_healthy" default:"110" min:"100" max:"200" doc:"percentage of the group that there may be; at most 100 more than min_healthy"`
-	Checkpoints     []int         `yaml:"checkpoints" min:"1" max:"100" example:"[10, 50, 100]" doc:"percentages to pause at, ascending, the last one 100"`
+	Checkpoints     []int         `yaml:"checkpoints" min:"1" max:"100" example:"10, 50, 100" doc:"percentages to pause at, ascending, the last one 100"`
 	CheckpointDelay bake.Duration `yaml:"checkpoint_delay" max:"2d" example:"5m" doc:"how long to pause at a checkpoint; an hour if absent"`
 	Soak            bake.Duration `yaml:"soak" max:"2d" example:"10m" doc:"how long to watch before the refresh counts as done"`
 	Alarms          []string      `yaml:"alarms" format:"line" example:"web-5xx" doc:"CloudWatch alarms that stop the refresh"`
@@ -56,7 +56,7 @@ type Channel struct {
 	After     string        `yaml:"after" format:"name" example:"staging" doc:"channel that an image must have been in before"`
 	Age       bake.Duration `yaml:"age" example:"24h" doc:"how long it must have been there"`
 	Approvals int           `yaml:"approvals" min:"1" max:"100" example:"1" doc:"how many people must agree"`
-	Waves     [][]string    `yaml:"waves" format:"name" example:"[[web-canary], [web-eu, web-us]]" doc:"fleets that follow the channel, in groups that move together"`
+	Waves     [][]string    `yaml:"waves" format:"name" example:"web-canary" doc:"fleets that follow the channel, in groups that move together"`
 	Soak      bake.Duration `yaml:"soak" example:"15m" doc:"how long to watch after each wave"`
 }
 
@@ -109,37 +109,37 @@ func defaultStore(catalog string) string {
 
 func (p *Project) check(d *decoder) {
 	if inBucket(p.Catalog) && !strings.HasPrefix(p.Catalog, "s3://") {
-		d.failAt(d.given.at("catalog"), "\"catalog\" cannot be "+quote(p.Catalog), "write the path of a folder, or s3://bucket/prefix")
+		d.failOnce("catalog", "\"catalog\" cannot be "+quote(p.Catalog), "write the path of a folder, or s3://bucket/prefix")
 	}
 	if inBucket(p.Store) {
-		d.failAt(d.given.at("store"), "\"store\" cannot be "+quote(p.Store), "write the path of a folder")
+		d.failOnce("store", "\"store\" cannot be "+quote(p.Store), "write the path of a folder")
 	}
-	for name, t := range p.Targets {
-		if t.Endpoint == "local" && t.RoleARN != "" {
-			d.failAt(d.given.at("targets."+name+".role_arn"), "the embedded cloud has no roles", "remove role_arn")
+	for _, name := range sortedKeys(p.Targets) {
+		if t := p.Targets[name]; t.Endpoint == "local" && t.RoleARN != "" {
+			d.failOnce("targets."+name+".role_arn", "the embedded cloud has no roles", "remove role_arn")
 		}
 	}
-	for name, f := range p.Fleets {
-		p.checkFleet(d, "fleets."+name, f)
+	for _, name := range sortedKeys(p.Fleets) {
+		p.checkFleet(d, "fleets."+name, p.Fleets[name])
 	}
-	for name := range p.Channels {
+	for _, name := range sortedKeys(p.Channels) {
 		p.checkChannel(d, name)
 	}
 }
 
 func (p *Project) checkFleet(d *decoder, path string, f Fleet) {
 	if _, ok := p.Targets[f.Target]; !ok && f.Target != "" {
-		d.failAt(d.given.at(path+".target"), "no target is named "+quote(f.Target), didYouMean(f.Target, sortedKeys(p.Targets)))
+		d.failOnce(path+".target", "no target is named "+quote(f.Target), didYouMean(f.Target, sortedKeys(p.Targets)))
 	}
 	r, path := f.Refresh, path+".refresh"
 	if r.MaxHealthy-r.MinHealthy > maxHealthySpan {
-		d.failAt(d.given.at(path+".max_healthy"), fmt.Sprintf("max_healthy is %d more than min_healthy", r.MaxHealthy-r.MinHealthy), "write at most 100 more")
+		d.failOnce(path+".max_healthy", fmt.Sprintf("max_healthy is %d more than min_healthy", r.MaxHealthy-r.MinHealthy), "write at most 100 more")
 	}
 	if n := len(r.Checkpoints); n > 0 && (!ascending(r.Checkpoints) || r.Checkpoints[n-1] != 100) {
-		d.failAt(d.given.at(path+".checkpoints"), "the checkpoints do not go up to 100", "write them ascending, the last one 100, for example [10, 50, 100]")
+		d.failOnce(path+".checkpoints", "the checkpoints do not go up to 100", "write them ascending, the last one 100, for example [10, 50, 100]")
 	}
 	if r.CheckpointDelay > 0 && len(r.Checkpoints) == 0 {
-		d.failAt(d.given.at(path+".checkpoint_delay"), "checkpoint_delay has no effect without checkpoints", "add checkpoints, or remove it")
+		d.failOnce(path+".checkpoint_delay", "checkpoint_delay has no effect without checkpoints", "add checkpoints, or remove it")
 	}
 }
 
@@ -153,17 +153,17 @@ func (p *Project) checkChannel(d *decoder, name string) {
 		p.checkAfter(d, name, c.After)
 	}
 	if c.Age > 0 && c.After == "" {
-		d.failAt(d.given.at(path+".age"), "age has no effect without after", "add after, or remove it")
+		d.failOnce(path+".age", "age has no effect without after", "add after, or remove it")
 	}
 	seen := map[string]bool{}
 	for i, wave := range c.Waves {
 		for j, fleet := range wave {
-			pos := d.given.at(path + ".waves[" + strconv.Itoa(i) + "][" + strconv.Itoa(j) + "]")
+			at := path + ".waves[" + strconv.Itoa(i) + "][" + strconv.Itoa(j) + "]"
 			if _, ok := p.Fleets[fleet]; !ok && fleet != "" {
-				d.failAt(pos, "no fleet is named "+quote(fleet), didYouMean(fleet, sortedKeys(p.Fleets)))
+				d.failOnce(at, "no fleet is named "+quote(fleet), didYouMean(fleet, sortedKeys(p.Fleets)))
 			}
 			if seen[fleet] {
-				d.failAt(pos, "the fleet "+quote(fleet)+" is in the waves twice", "keep one of them")
+				d.failOnce(at, "the fleet "+quote(fleet)+" is in the waves twice", "keep one of them")
 			}
 			seen[fleet] = true
 		}
@@ -172,19 +172,19 @@ func (p *Project) checkChannel(d *decoder, name string) {
 
 // checkAfter follows the channels before a channel: they must exist and come to an end.
 func (p *Project) checkAfter(d *decoder, name, after string) {
-	pos := d.given.at("channels." + name + ".after")
+	at := "channels." + name + ".after"
 	if name == Candidate {
-		d.failAt(pos, "an image enters candidate by passing its tests, not from another channel", "remove after")
+		d.failOnce(at, "an image enters candidate by passing its tests, not from another channel", "remove after")
 		return
 	}
 	if _, ok := p.Channels[after]; !ok {
-		d.failAt(pos, "no channel is named "+quote(after), didYouMean(after, sortedKeys(p.Channels)))
+		d.failOnce(at, "no channel is named "+quote(after), didYouMean(after, sortedKeys(p.Channels)))
 		return
 	}
 	circle := []string{name}
-	for at := after; at != "" && len(circle) <= len(p.Channels); at = p.Channels[at].After {
-		if circle = append(circle, at); at == name {
-			d.failAt(pos, "channels go round in a circle: "+strings.Join(circle, " → "), "let one of them come after nothing")
+	for before := after; before != "" && len(circle) <= len(p.Channels); before = p.Channels[before].After {
+		if circle = append(circle, before); before == name && name == slices.Min(circle) { // each circle once
+			d.failOnce(at, "channels go round in a circle: "+strings.Join(circle, " → "), "let one of them come after nothing")
 			return
 		}
 	}

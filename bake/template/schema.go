@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"path"
 	"reflect"
 	"strconv"
 	"strings"
@@ -167,9 +166,9 @@ func (s schemer) withoutVars(f field) *schemer {
 
 // ref puts a struct among the definitions and refers to it, or to it and its short form.
 func (s schemer) ref(f field, typ reflect.Type) object {
-	name := strings.ToLower(path.Base(typ.PkgPath()) + "." + typ.Name())
+	name := strings.ToLower(typ.Name())
 	if !s.vars {
-		name += "-plain"
+		name += "-without-variables"
 	}
 	if _, ok := s.defs[name]; !ok {
 		s.defs[name] = nil // holds the place: a struct may refer to itself

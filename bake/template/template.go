@@ -143,7 +143,10 @@ func (l *loader) template(name string, o overrides) *bake.Template {
 	t := &bake.Template{Dir: l.dir, File: name}
 	d.vars = d.declared(root, l.dir, o)
 	d.tree(root, t)
-	t.Vars, t.Pos = d.vars, d.given.at("name")
+	t.Pos = d.given.at("name")
+	if len(d.vars) > 0 {
+		t.Vars = d.vars
+	}
 	completeTemplate(d, t)
 	return t
 }

@@ -1,6 +1,7 @@
 package template
 
 import (
+	"cmp"
 	"fmt"
 	"reflect"
 	"strings"
@@ -71,6 +72,9 @@ func scalarWord(n *yaml.Node) string {
 // want tells what to write where a value of typ belongs.
 func (d *decoder) want(f field, typ reflect.Type) string {
 	s := "write " + d.noun(f, typ)
+	if short, ok := d.short(typ); ok && f.example == "" {
+		f.example = short.exampleOf(short.typ)
+	}
 	if example := f.exampleOf(typ); example != "" {
 		s += ", for example " + example
 	}
@@ -102,7 +106,7 @@ func (d *decoder) noun(f field, typ reflect.Type) string {
 		return "a mapping"
 	case reflect.Struct:
 		keys := "a mapping with " + strings.Join(d.tables.keysOf(typ), ", ")
-		if short, ok := d.tables.short(typ); ok {
+		if short, ok := d.short(typ); ok {
 			return d.noun(short, short.typ) + " or " + keys
 		}
 		return keys
@@ -110,25 +114,23 @@ func (d *decoder) noun(f field, typ reflect.Type) string {
 	return "a text"
 }
 
-// exampleOf returns how a value of the field's type could look, or "".
+// exampleOf returns how a value of typ, the field's type or that of its items, could look, or "".
 func (f field) exampleOf(typ reflect.Type) string {
-	example := f.example
+	example := cmp.Or(f.example, f.def)
 	if example == "" {
-		example = f.def
+		switch typ {
+		case reflect.TypeFor[bake.Size]():
+			example = "4GiB"
+		case reflect.TypeFor[bake.Duration]():
+			example = "5m"
+		}
+		return example
 	}
-	switch {
-	case example != "":
-	case typ == reflect.TypeFor[bake.Size]():
-		example = "4GiB"
-	case typ == reflect.TypeFor[bake.Duration]():
-		example = "5m"
-	case typ == reflect.TypeFor[bake.FileMode]():
-		example = "0644"
-	default:
-		return ""
+	if isScalar(typ) && !isScalar(f.typ) {
+		example, _, _ = strings.Cut(example, ",")
 	}
-	if typ.Kind() == reflect.Slice && !strings.HasPrefix(example, "[") {
-		return "[" + strings.ReplaceAll(example, ",", ", ") + "]"
+	for ; typ.Kind() == reflect.Slice; typ = typ.Elem() {
+		example = "[" + example + "]"
 	}
 	return example
 }
