@@ -1,0 +1,118 @@
+package machine
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"strconv"
+
+	"github.com/iibake/iibake/bake"
+)
+
+// files are the open files that QEMU inherits. None but the firmware's code and the disk has a name in a file system, so
+// there is nothing to clean up after a crash.
+type files struct {
+	disk    *os.File // read-only
+	overlay *os.File // qcow2, takes all writes to disk
+	seed    *os.File // read-only
+	code    *os.File // UEFI only, read-only
+	vars    *os.File // UEFI only
+	bios    *os.File // BIOS only: QEMU's end of the socket that firmware messages come through
+	biosLog *os.File // our end of it
+	qmp     *os.File // QEMU's end of the control socket
+	monitor *os.File // our end of it
+	flaw    string   // why the disk cannot boot, where that can be seen from outside
+}
+
+// Close closes this process's descriptors of the files that QEMU inherited.
+func (f *files) Close() { closeAll(f.disk, f.overlay, f.seed, f.code, f.vars, f.bios, f.qmp) }
+
+func (f *files) closeRest() { closeAll(f.biosLog, f.monitor) }
+
+func openFiles(ctx context.Context, s Spec, key login) (_ *files, err error) {
+	f := &files{}
+	defer func() {
+		if err != nil {
+			f.Close()
+			f.closeRest()
+		}
+	}()
+	if f.disk, err = os.Open(s.Disk); err != nil {
+		return nil, fmt.Errorf("root disk: %w", err)
+	}
+	if f.overlay, err = newOverlay(ctx, f.disk, s); err != nil {
+		return nil, fmt.Errorf("overlay of the root disk: %w", err)
+	}
+	if f.seed, err = newSeed(s, key); err != nil {
+		return nil, fmt.Errorf("seed disk: %w", err)
+	}
+	if f.monitor, f.qmp, err = socketPair(); err != nil {
+		return nil, err
+	}
+	if s.Firmware == bake.UEFI {
+		f.code, f.vars, err = openUEFI(s)
+		return f, err
+	}
+	if f.flaw, err = biosFlaw(f.disk); err != nil {
+		return nil, err
+	}
+	f.biosLog, f.bios, err = socketPair()
+	return f, err
+}
+
+// newOverlay returns a qcow2 file without a backing file name: QEMU is told to put the disk behind it.
+func newOverlay(ctx context.Context, disk *os.File, s Spec) (_ *os.File, err error) {
+	end, err := disk.Seek(0, io.SeekEnd) // a size for files and block devices alike
+	if err != nil {
+		return nil, err
+	}
+	size := max(end, int64(s.DiskSize))
+	exe, err := exec.LookPath("qemu-img")
+	if err != nil {
+		return nil, fmt.Errorf("%w: install the package qemu-utils (Debian, Ubuntu) or qemu-img (Fedora)", err)
+	}
+	f, err := tempFile(s.Scratch)
+	if err != nil {
+		return nil, err
+	}
+	cmd := exec.CommandContext(ctx, exe, "create", "-q", "-f", "qcow2", "/dev/fd/3", strconv.FormatInt(size, 10))
+	cmd.ExtraFiles = []*os.File{f}
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return nil, errors.Join(fmt.Errorf("qemu-img: %w: %s", err, bytes.TrimSpace(out)), f.Close())
+	}
+	return f, nil
+}
+
+const (
+	sectorSize = 512
+	bootCode   = 440 // bytes of it in a master boot record
+)
+
+// biosFlaw says what keeps a BIOS from booting the disk. With a boot sector of zeros it would execute zeros for ever and
+// show nothing.
+func biosFlaw(disk io.ReaderAt) (string, error) {
+	mbr := make([]byte, sectorSize)
+	if _, err := disk.ReadAt(mbr, 0); err != nil && !errors.Is(err, io.EOF) {
+		return "", fmt.Errorf("root disk: %w", err)
+	}
+	switch {
+	case mbr[510] != 0x55 || mbr[511] != 0xaa:
+		return "the disk has no boot sector", nil
+	case len(bytes.Trim(mbr[:bootCode], "\x00")) == 0:
+		return "the boot sector of the disk holds no boot loader for a BIOS", nil
+	}
+	return "", nil
+}
+
+// readOnly opens an unnamed file a second time: QEMU takes a descriptor for reading only if it cannot write.
+func readOnly(f *os.File) (*os.File, error) {
+	ro, err := os.Open(fmt.Sprintf("/proc/self/fd/%d", f.Fd()))
+	if err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return ro, f.Close()
+}
