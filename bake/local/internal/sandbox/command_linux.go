@@ -11,6 +11,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/iibake/iibake/bake/local/internal/sandbox/within"
 )
 
 const searchPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -46,9 +48,6 @@ func (e *Env) Command(ctx context.Context, c Command) error {
 	}
 	out := e.tail
 	out.reset(e.Log)
-	if c.Quiet {
-		out.reset(nil)
-	}
 	cmd := exec.CommandContext(ctx, program, c.Argv[1:]...)
 	cmd.Args[0] = c.Argv[0]
 	cmd.Env = chrootEnviron()
@@ -58,6 +57,9 @@ func (e *Env) Command(ctx context.Context, c Command) error {
 	cmd.Dir = "/"
 	cmd.SysProcAttr = &syscall.SysProcAttr{Chroot: e.Root, Setsid: true}
 	cmd.Stdout, cmd.Stderr = out, out // one writer: exec gives both the same pipe, so the lines keep their order
+	if c.Stdout != nil {
+		cmd.Stdout = c.Stdout
+	}
 	cmd.WaitDelay = drain
 	err = cmd.Run()
 	last := out.Flush()
@@ -86,7 +88,7 @@ func (e *Env) lookPath(name string) (string, error) {
 	}
 	for dir := range strings.SplitSeq(searchPath, ":") {
 		p := dir + "/" + name
-		f, err := openIn(e.Root, p, os.O_RDONLY, 0)
+		f, err := within.Open(e.Root, p, os.O_RDONLY, 0)
 		if err != nil {
 			continue
 		}

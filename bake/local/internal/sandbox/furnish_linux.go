@@ -6,12 +6,13 @@ import (
 	"io/fs"
 	"os"
 	"path"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/iibake/iibake/bake/local/internal/sandbox/within"
 )
 
 // scratch are the folders whose content is of no use in an image. They are in memory while programs run: it is worth ten
@@ -41,7 +42,7 @@ func (m *image) mountScratch() error {
 
 // folder finds a folder of the image. Where there is none, or it is a link to one that is in memory already, info is nil.
 func (m *image) folder(dir string) (at string, info fs.FileInfo, err error) {
-	at, err = locate(m.root, dir)
+	at, err = within.Locate(m.root, dir)
 	if errors.Is(err, os.ErrNotExist) {
 		return "", nil, nil
 	}
@@ -131,44 +132,4 @@ func node(at string, mode, major, minor uint32) error {
 		return fmt.Errorf("mknod %s: %w", at, err)
 	}
 	return nil
-}
-
-// policy is a policy-rc.d, by which maintainer scripts ask whether they may start a service. 101 is no.
-const policy = "#!/bin/sh\nexit 101\n"
-
-// lendFiles gives the image what its programs need while they run: the machine's resolver, a name for localhost, and a
-// policy against starting services.
-func (m *image) lendFiles() error {
-	resolver, err := os.ReadFile("/etc/resolv.conf")
-	if err != nil && !errors.Is(err, os.ErrNotExist) {
-		return err
-	}
-	hosts := []byte("127.0.0.1 localhost\n::1 localhost\n")
-	if _, err := locate(m.root, "/etc/hosts"); err == nil {
-		hosts = nil // the image has its own
-	}
-	return errors.Join(
-		m.lend("/etc/resolv.conf", resolver, 0o644),
-		m.lend("/etc/hosts", hosts, 0o644),
-		m.lend("/usr/sbin/policy-rc.d", []byte(policy), 0o755),
-	)
-}
-
-// lend puts a file of the sandbox over one of the image. Where the image has none it gets an empty one until release.
-func (m *image) lend(name string, content []byte, mode os.FileMode) error {
-	if _, err := locate(m.root, path.Dir(name)); err != nil || content == nil {
-		return nil //nolint:nilerr // an image without the folder has no program that reads the file
-	}
-	lent := filepath.Join(path.Dir(m.root), path.Base(name))
-	if err := os.WriteFile(lent, content, mode); err != nil {
-		return err
-	}
-	at, made, err := provide(m.root, name)
-	if err != nil {
-		return fmt.Errorf("provide %s: %w", name, err)
-	}
-	if made {
-		m.undo = append(m.undo, func() error { return os.Remove(at) })
-	}
-	return m.mount(lent, at, "", unix.MS_BIND, "")
 }

@@ -2,6 +2,7 @@ package sandbox
 
 import (
 	"bufio"
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -22,6 +23,7 @@ type image struct {
 	top   *os.File       // the root folder: writes that failed are reported to those who had the filesystem open before
 	undo  []func() error // newest last
 	known []string       // mount points of ours
+	lost  bool           // a write failed for want of room on the machine, and the user knows
 }
 
 func mountImage(d disk, root string) (*image, error) {
@@ -78,11 +80,19 @@ func (m *image) release() error {
 	if m.disk.ReadOnly {
 		return errors.Join(append(errs, m.top.Close(), unmount(m.root), m.dev.Close())...)
 	}
-	errs = append(errs, m.hostFull("write to the disk", unix.Syncfs(int(m.top.Fd()))), m.top.Close(), unmount(m.root))
+	lost := unix.Syncfs(int(m.top.Fd()))
+	errs = append(errs, m.top.Close(), unmount(m.root))
 	// Unmounting writes metadata back without telling whether it could: ask the device. No flush, which would make the
 	// machine's own disk the limit.
 	all := unix.SYNC_FILE_RANGE_WAIT_BEFORE | unix.SYNC_FILE_RANGE_WRITE | unix.SYNC_FILE_RANGE_WAIT_AFTER
-	errs = append(errs, m.hostFull("write to the disk", unix.SyncFileRange(int(m.dev.Fd()), 0, 0, all)), m.dev.Close())
+	lost = cmp.Or(lost, unix.SyncFileRange(int(m.dev.Fd()), 0, 0, all))
+	errs = append(errs, m.dev.Close())
+	switch {
+	case m.lost:
+		return nil
+	case lost != nil:
+		return hostFull(lost) // and all other errors follow from it
+	}
 	return errors.Join(errs...)
 }
 

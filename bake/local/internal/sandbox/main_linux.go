@@ -73,8 +73,8 @@ func (r request) serve(task Task, log func(string)) (result any, err error) {
 	if err = img.furnish(); err == nil {
 		result, err = task(context.Background(), env, r.Input)
 	}
-	err = img.full(err, env.tail.Flush())
-	return result, errors.Join(err, endAll(), img.release())
+	err = errors.Join(img.full(err, env.tail.Flush()), endAll())
+	return result, errors.Join(err, img.release())
 }
 
 // isolate makes the namespaces private and returns the folder that the sandbox has for itself.

@@ -13,6 +13,8 @@ import (
 	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/iibake/iibake/bake"
 )
 
 // argv0 is the name that tells this program that it is a sandbox.
@@ -165,5 +167,8 @@ func explain(err error, root *Root) error {
 	if root == nil || !errors.Is(err, ErrHostFull) {
 		return err
 	}
-	return fmt.Errorf("%w: make room on the filesystem of %s", err, root.Disk.Name())
+	var st unix.Statfs_t
+	_ = unix.Fstatfs(int(root.Disk.Fd()), &st) // no answer counts as no room
+	free := bake.Size(int64(st.Bavail)*st.Bsize) / bake.MiB * bake.MiB
+	return fmt.Errorf("%w: the filesystem of %s has %v left: make room on it", err, root.Disk.Name(), free)
 }

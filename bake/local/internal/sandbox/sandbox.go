@@ -13,6 +13,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"strings"
 
@@ -24,7 +25,8 @@ var (
 	ErrUnavailable = errors.New("cannot build images here")
 	// ErrGuestFull is wrapped when the filesystem of the image has no room left.
 	ErrGuestFull = errors.New("the image's disk is full")
-	// ErrHostFull is wrapped when the filesystem that holds the disk has no room left.
+	// ErrHostFull is wrapped when the filesystem that holds the disk did not take what was written: it has no room left, or
+	// it fails.
 	ErrHostFull = errors.New("this machine's disk is full")
 )
 
@@ -60,9 +62,9 @@ type Task func(ctx context.Context, e *Env, input json.RawMessage) (any, error)
 
 // Command is a program to run in the image. Input and output are not interactive.
 type Command struct {
-	Argv  []string          // program, looked up in the image, and its arguments
-	Env   map[string]string // in addition to a clean environment
-	Quiet bool              // output is not logged; it is still part of a CommandError
+	Argv   []string          // program, looked up in the image, and its arguments
+	Env    map[string]string // in addition to a clean environment
+	Stdout io.Writer         // receives the standard output; nil: it is logged like the standard error
 }
 
 // CommandError is a program that failed.
@@ -103,6 +105,7 @@ type reply struct {
 	Done   bool            `json:",omitempty"`
 	Result json.RawMessage `json:",omitempty"`
 	Error  string          `json:",omitempty"`
+	Failed *CommandError   `json:",omitempty"` // the program that the error is about
 	Kinds  []string        `json:",omitempty"` // texts of the sentinels that the error wraps
 }
 
@@ -122,6 +125,7 @@ func newReply(result any, err error) reply {
 		}
 	}
 	r.Error = err.Error()
+	_ = errors.As(err, &r.Failed)
 	for _, s := range sentinels() {
 		if errors.Is(err, s) {
 			r.Kinds = append(r.Kinds, s.Error())
@@ -139,7 +143,7 @@ type remoteError struct {
 // Error returns the text as the task wrote it.
 func (e *remoteError) Error() string { return e.text }
 
-// Unwrap returns the sentinels that the error wrapped inside.
+// Unwrap returns the sentinels and the CommandError that the error wrapped inside.
 func (e *remoteError) Unwrap() []error { return e.kinds }
 
 // open stores the result in out, or returns the error.
@@ -154,6 +158,9 @@ func (r reply) open(task string, out any) error {
 		return nil
 	}
 	e := &remoteError{text: r.Error}
+	if r.Failed != nil {
+		e.kinds = append(e.kinds, r.Failed)
+	}
 	for _, s := range sentinels() {
 		for _, kind := range r.Kinds {
 			if kind == s.Error() {

@@ -35,7 +35,10 @@ func tasks() map[string]sandbox.Task {
 		"read":  read,
 		"fail":  fail,
 		"panic": func(context.Context, *sandbox.Env, json.RawMessage) (any, error) { panic("at the disco") },
-		"hang":  func(ctx context.Context, _ *sandbox.Env, _ json.RawMessage) (any, error) { <-ctx.Done(); return nil, nil },
+		"hang": func(ctx context.Context, _ *sandbox.Env, _ json.RawMessage) (any, error) {
+			<-ctx.Done()
+			return nil, nil
+		},
 	}
 }
 
