@@ -20,8 +20,8 @@ RUNTIME_PACKAGES=(
 )
 
 # What building, checking and testing need on top.
-# gcc and libc6-dev: the race detector.
-DEVELOPER_PACKAGES=(gcc libc6-dev jq shellcheck)
+# gcc and libc6-dev: the race detector. busybox-static: small roots for tests. xz and zstd: what our decoders must agree with.
+DEVELOPER_PACKAGES=(gcc libc6-dev jq shellcheck busybox-static xz-utils zstd)
 
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 CACHE=${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/iibake
