@@ -1,6 +1,7 @@
 package bake_test
 
 import (
+	"context"
 	"errors"
 	"os"
 	"os/exec"
@@ -95,5 +96,114 @@ func TestReadCommitOfAnotherUser(t *testing.T) {
 	left, err := exec.CommandContext(t.Context(), "find", dir, "-uid", "0").Output()
 	if err != nil || len(left) != 0 {
 		t.Errorf("files of root in the user's repository: %s%v", left, err)
+	}
+}
+
+func TestDirty(t *testing.T) {
+	dir := repository(t)
+	write(t, dir, ".gitignore", ".iibake/\n")
+	run(t, dir, "add", ".")
+	run(t, dir, "-c", "user.name=n", "-c", "user.email=n@example.com", "commit", "-qm", "two")
+	for name, c := range map[string]struct {
+		change []string
+		want   bool
+	}{
+		"nothing":          {nil, false},
+		"ignored file":     {[]string{"mkdir .iibake", "touch .iibake/journal"}, false},
+		"new file":         {[]string{"touch b"}, true},
+		"new file below":   {[]string{"mkdir sub", "touch sub/b"}, true},
+		"changed file":     {[]string{"cp .gitignore a"}, true},
+		"staged file":      {[]string{"cp .gitignore a", "git add a"}, true},
+		"removed file":     {[]string{"rm a"}, true},
+		"executable file":  {[]string{"chmod +x a"}, true},
+		"newer time":       {[]string{"touch a"}, false},
+		"empty folder":     {[]string{"mkdir empty"}, false},
+		"another branch":   {[]string{"git checkout -q -b other"}, false},
+		"no branch at all": {[]string{"git checkout -q --detach"}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			clone := filepath.Join(t.TempDir(), "clone")
+			run(t, dir, "clone", "-q", dir, clone)
+			for _, line := range c.change {
+				shell(t, clone, strings.Fields(line)...)
+			}
+			if got, err := bake.ReadCommit(t.Context(), clone); err != nil || got.Dirty != c.want {
+				t.Errorf("got %+v and %v", got, err)
+			}
+		})
+	}
+}
+
+func shell(t *testing.T, dir string, words ...string) {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), words[0], words[1:]...)
+	cmd.Dir = dir
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%s: %v\n%s", words, err, out)
+	}
+}
+
+// TestReadCommitFromWithin asks in a folder of the repository and in a second work tree, where .git is a file.
+func TestReadCommitFromWithin(t *testing.T) {
+	dir := repository(t)
+	want, err := bake.ReadCommit(t.Context(), dir)
+	must(t, err)
+	write(t, dir, ".git/info/exclude", "sub\n")
+	write(t, dir, "sub/folder/file", "")
+	got, err := bake.ReadCommit(t.Context(), filepath.Join(dir, "sub", "folder"))
+	if err != nil || got != want {
+		t.Errorf("got %+v and %v, want %+v", got, err, want)
+	}
+	second := filepath.Join(t.TempDir(), "second")
+	run(t, dir, "worktree", "add", "-q", second)
+	want.Dir = second
+	if got, err = bake.ReadCommit(t.Context(), second); err != nil || got != want {
+		t.Errorf("got %+v and %v, want %+v", got, err, want)
+	}
+}
+
+func TestRepoHasNoCredentials(t *testing.T) {
+	dir := repository(t)
+	run(t, dir, "remote", "add", "origin", "x")
+	for address, want := range map[string]string{
+		"https://example.com/a.git":               "https://example.com/a.git",
+		"https://token@example.com/a.git":         "https://example.com/a.git",
+		"https://me:pa%ss@w@example.com:8443/a@b": "https://example.com:8443/a@b",
+		"https://me:p%zz@[::1]:80/a.git":          "https://[::1]:80/a.git",
+		"https://example.com":                     "https://example.com",
+		"ssh://git@example.com:22/a.git":          "ssh://example.com:22/a.git",
+		"git@example.com:a/b.git":                 "git@example.com:a/b.git",
+		"/srv/git/a.git":                          "/srv/git/a.git",
+		"../a.git":                                "../a.git",
+		"file:///srv/git/me@home/a.git":           "file:///srv/git/me@home/a.git",
+	} {
+		run(t, dir, "remote", "set-url", "origin", address)
+		if c, err := bake.ReadCommit(t.Context(), dir); err != nil || c.Repo != want {
+			t.Errorf("%s: got %q and %v, want %q", address, c.Repo, err, want)
+		}
+	}
+}
+
+func TestReadCommitErrors(t *testing.T) {
+	dir := repository(t)
+	if _, err := bake.ReadCommit(t.Context(), filepath.Join(dir, "none")); err == nil || !strings.Contains(err.Error(), "none") {
+		t.Errorf("no folder: got %v", err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := bake.ReadCommit(ctx, dir); !errors.Is(err, context.Canceled) {
+		t.Errorf("cancelled: got %v", err)
+	}
+	t.Setenv("PATH", t.TempDir())
+	if _, err := bake.ReadCommit(t.Context(), dir); !errors.Is(err, bake.ErrInvalid) || !strings.Contains(err.Error(), "install git") {
+		t.Errorf("no git: got %v", err)
+	}
+}
+
+func BenchmarkReadCommit(b *testing.B) {
+	for b.Loop() {
+		if _, err := bake.ReadCommit(b.Context(), "."); err != nil {
+			b.Fatal(err)
+		}
 	}
 }
