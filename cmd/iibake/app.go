@@ -1,0 +1,110 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+)
+
+// run is the whole program: it does what args say and returns the exit code.
+func run(ctx context.Context, s streams, args []string) int {
+	con := newConsole(s)
+	app := newApp(con)
+	return con.fail(ctx, app.RunContext(ctx, arrange(app, args)))
+}
+
+func newApp(con *console) *cli.App {
+	app := &cli.App{
+		Name:      "iibake",
+		Usage:     "bake machine images from source control, test them, promote them",
+		UsageText: "iibake [options] VERB [options] [arguments]",
+		Description: "An image is baked from a template and a commit, booted and judged, and recorded in the catalog.\n" +
+			"IMAGE is name@channel, name:version, the first digits of a disk's digest, or a name for its newest version.",
+		Writer: con.out, ErrWriter: con.err, Reader: con.in,
+		HideVersion: true, EnableBashCompletion: true, Suggest: true,
+		HideHelpCommand: true, // there is one below
+		Flags:           globalFlags(),
+		ExitErrHandler:  func(*cli.Context, error) {}, // the default one exits by itself and skips every defer
+		OnUsageError:    onUsageError,
+		Before:          func(c *cli.Context) error { con.setFlags(c); return nil },
+		Action:          func(c *cli.Context) error { return withoutVerb(con, c) },
+		Commands: []*cli.Command{
+			initCommand(con), checkCommand(con), schemaCommand(con),
+			buildCommand(con), testCommand(con), imagesCommand(con), showCommand(con), diffCommand(con), runCommand(con), exportCommand(con),
+			gcCommand(con), verifyCommand(con),
+			completionCommand(con), versionCommand(con), helpCommand(), manCommand(con),
+		},
+	}
+	app.CustomAppHelpTemplate = appHelp(app)
+	for _, c := range app.Commands {
+		c.HideHelpCommand = true // `iibake show help` shows the image that is named help
+		c.CustomHelpTemplate = verbHelp(c)
+		c.OnUsageError = onUsageError
+	}
+	return app
+}
+
+func globalFlags() []cli.Flag {
+	return []cli.Flag{
+		&cli.StringFlag{Name: "dir", Aliases: []string{"C"}, Value: ".", Usage: "the project is in `FOLDER` or above it"},
+		&cli.StringFlag{Name: "catalog", EnvVars: []string{"IIBAKE_CATALOG"}, Usage: "use the catalog in `FOLDER`, whatever iibake.yaml says"},
+		&cli.StringFlag{Name: "progress", Value: "auto", EnvVars: []string{"IIBAKE_PROGRESS"}, Usage: "show progress as `KIND`: auto, bars, plain, json or none"},
+		&cli.BoolFlag{Name: "verbose", Aliases: []string{"v"}, Usage: "show the output of every program that is run"},
+		&cli.BoolFlag{Name: "no-color", Usage: "no colours (also: NO_COLOR)"},
+		&cli.BoolFlag{Name: "version", Usage: "show the version", Hidden: true},
+	}
+}
+
+func onUsageError(c *cli.Context, err error, _ bool) error {
+	help, flags := "iibake --help", c.App.Flags
+	if c.Command != nil && c.App.Command(c.Command.Name) != nil {
+		help, flags = "iibake "+c.Command.Name+" --help", c.Command.Flags
+	}
+	hint := help + " lists the options"
+	if _, name, ok := strings.Cut(err.Error(), "not defined: -"); ok {
+		hint = didYouMean(suggestFlag(flags, name), hint)
+	}
+	return withHint(fmt.Errorf("%w: %w", errUsage, err), hint)
+}
+
+// suggestFlag returns a suggestion only where it is a near one: urfave/cli always finds something.
+func suggestFlag(flags []cli.Flag, name string) string {
+	near := cli.SuggestFlag(flags, name, true)
+	if len(near) < 3 || len(name) < 3 {
+		return ""
+	}
+	return fmt.Sprintf(cli.SuggestDidYouMeanTemplate, near)
+}
+
+// withoutVerb shows help where nothing was asked for, and says so where what was asked for does not exist.
+func withoutVerb(con *console, c *cli.Context) error {
+	switch {
+	case c.Bool("version"):
+		return printVersion(con)
+	case !c.Args().Present():
+		return cli.ShowAppHelp(c)
+	}
+	return noVerb(c.App, c.Args().First())
+}
+
+// operands returns the operands of a verb, which must be as many as names has; the last name may end in "..." for any number.
+func operands(c *cli.Context, names ...string) ([]string, error) {
+	args := c.Args().Slice()
+	if len(args) > 0 && args[0] == "--" {
+		args = args[1:]
+	}
+	if n := len(names); n > 0 && strings.HasSuffix(names[n-1], "...") && len(args) >= n-1 {
+		return args, nil
+	}
+	if len(args) == len(names) {
+		return args, nil
+	}
+	want := "no operands"
+	if len(names) > 0 {
+		want = strings.Join(names, " ")
+	}
+	return nil, withHint(fmt.Errorf("%w: iibake %s: want %s, got %d", errUsage, c.Command.Name, want, len(args)),
+		"iibake "+c.Command.Name+" --help says more")
+}

@@ -1,0 +1,142 @@
+package main
+
+import (
+	"bufio"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/urfave/cli/v2"
+	"golang.org/x/term"
+
+	"github.com/iibake/iibake/bake"
+	"github.com/iibake/iibake/cmd/iibake/internal/ui"
+)
+
+// streams are the standard streams of a command.
+type streams struct {
+	in       io.Reader
+	out, err io.Writer
+}
+
+// redraw is the time between two pictures of the running tasks.
+const redraw = 100 * time.Millisecond
+
+// console is where one command reads and writes, and how it was told to.
+type console struct {
+	streams
+	progress string
+	colour   bool // wanted, where there is a terminal
+	verbose  bool
+	actions  *ui.Actions
+}
+
+func newConsole(s streams) *console {
+	return &console{streams: s, colour: wantsColour(os.LookupEnv), actions: ui.NewActions(os.Getenv)}
+}
+
+// wantsColour follows https://no-color.org.
+func wantsColour(lookup func(string) (string, bool)) bool {
+	no, _ := lookup("NO_COLOR")
+	kind, _ := lookup("TERM")
+	return no == "" && kind != "dumb"
+}
+
+func (c *console) setFlags(ctx *cli.Context) {
+	c.progress = ctx.String("progress")
+	c.verbose = ctx.Bool("verbose")
+	c.colour = c.colour && !ctx.Bool("no-color")
+}
+
+// paint returns the colours for w.
+func (c *console) paint(w io.Writer) ui.Paint {
+	_, ok := terminal(w)
+	return ui.Paint(ok && c.colour)
+}
+
+// reporter returns what shows the progress of images with these names. It must be closed before anything else is written.
+func (c *console) reporter(projectDir string, names ...string) (ui.Reporter, error) {
+	o := ui.Options{
+		Mode: c.progress, Paint: c.paint(c.err), Verbose: c.verbose, Names: names, Now: time.Now, Every: redraw, Actions: c.actionsIn(projectDir),
+	}
+	if fd, ok := terminal(c.err); ok && os.Getenv("TERM") != "dumb" {
+		o.Size = func() (int, int) {
+			columns, rows, err := term.GetSize(fd)
+			if err != nil || columns == 0 {
+				return 80, 24
+			}
+			return columns, rows
+		}
+	}
+	return ui.New(c.err, o)
+}
+
+func (c *console) actionsIn(projectDir string) *ui.Actions {
+	if c.actions == nil {
+		return nil
+	}
+	a := *c.actions
+	a.Project = projectDir
+	return &a
+}
+
+// printf writes a part of the result.
+func (c *console) printf(format string, args ...any) error {
+	_, err := fmt.Fprintf(c.out, format, args...)
+	return err
+}
+
+// printJSON writes the result as JSON.
+func (c *console) printJSON(v any) error {
+	e := json.NewEncoder(c.out)
+	e.SetEscapeHTML(false)
+	e.SetIndent("", "  ")
+	return e.Encode(v)
+}
+
+// confirm asks whether to go on. Where nobody can be asked, only --yes will do.
+func (c *console) confirm(ctx *cli.Context, question string) (bool, error) {
+	if ctx.Bool("yes") {
+		return true, nil
+	}
+	if _, ok := terminal(c.in); !ok {
+		return false, withHint(fmt.Errorf("%w: nobody is there to be asked: %s", errUsage, question), "add --yes to go on without being asked")
+	}
+	if _, err := fmt.Fprintf(c.err, "%s [y/N] ", question); err != nil {
+		return false, err
+	}
+	answer, err := bufio.NewReader(c.in).ReadString('\n')
+	if err != nil && err != io.EOF { //nolint:errorlint // ReadString returns io.EOF itself
+		return false, err
+	}
+	answer = strings.ToLower(strings.TrimSpace(answer))
+	return answer == "y" || answer == "yes", nil
+}
+
+// terminal returns the descriptor of a stream that is a terminal.
+func terminal(stream any) (fd int, ok bool) {
+	f, ok := stream.(*os.File)
+	if !ok {
+		return 0, false
+	}
+	fd = int(f.Fd()) //nolint:gosec // a descriptor fits an int
+	return fd, term.IsTerminal(fd)
+}
+
+// outputFlag chooses the form of the result.
+func outputFlag() cli.Flag {
+	return &cli.StringFlag{
+		Name: "output", Aliases: []string{"o"}, Value: "text", Usage: "write the result as `FORM`: text or json",
+		Action: func(_ *cli.Context, v string) error {
+			if v != "text" && v != "json" {
+				return fmt.Errorf("%w: --output %s: want text or json", bake.ErrInvalid, v)
+			}
+			return nil
+		},
+	}
+}
+
+func wantsJSON(ctx *cli.Context) bool { return ctx.String("output") == "json" }

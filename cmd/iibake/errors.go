@@ -1,0 +1,205 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"regexp"
+	"strings"
+
+	"github.com/iibake/iibake/bake"
+	"github.com/iibake/iibake/bake/catalog"
+	"github.com/iibake/iibake/bake/template"
+	"github.com/iibake/iibake/cmd/iibake/internal/ui"
+)
+
+// The exit codes. The help of the program lists them; keep both the same.
+const (
+	exitDone        = 0
+	exitError       = 1 // what has no code of its own: a full disk, a missing program
+	exitInvalid     = 2
+	exitBake        = 10
+	exitTest        = 11
+	exitMoved       = 12
+	exitRefused     = 14
+	exitNotFound    = 15
+	exitInterrupted = 130
+)
+
+var (
+	errUsage = errors.New("usage")
+	errBake  = errors.New("bake failed")
+	errTest  = errors.New("test failed")
+)
+
+// exitStatus is the status of a command that ran in a machine: iibake ends with the same one.
+type exitStatus int
+
+func (s exitStatus) Error() string { return fmt.Sprintf("the command ended with status %d", int(s)) }
+
+// exitCode returns the code that err stands for. Where it stands for several, what the user did comes before what failed.
+func exitCode(ctx context.Context, err error) int {
+	var status exitStatus
+	switch {
+	case err == nil:
+		return exitDone
+	case ctx.Err() != nil:
+		return exitInterrupted
+	case errors.As(err, &status):
+		return int(status)
+	}
+	for _, c := range []struct {
+		err  error
+		code int
+	}{
+		{errUsage, exitInvalid},
+		{bake.ErrInvalid, exitInvalid},
+		{bake.ErrRefused, exitRefused},
+		{catalog.ErrMoved, exitMoved},
+		{bake.ErrNotFound, exitNotFound},
+		{errBake, exitBake},
+		{errTest, exitTest},
+	} {
+		if errors.Is(err, c.err) {
+			return c.code
+		}
+	}
+	return exitError
+}
+
+// hintedError says what to do next. Hints are added in this package only: those below it do not know the commands.
+type hintedError struct {
+	error
+	hints []string
+}
+
+func (e *hintedError) Unwrap() error { return e.error }
+
+// withHint adds hints to an error, or to none.
+func withHint(err error, hints ...string) error {
+	if err == nil {
+		return nil
+	}
+	return &hintedError{err, hints}
+}
+
+// stageError gives an error the exit code of a stage without changing what it says.
+type stageError struct {
+	error
+	stage error
+}
+
+func (e *stageError) Unwrap() []error { return []error{e.error, e.stage} }
+
+// inStage marks an error, or none, with the stage that it belongs to.
+func inStage(stage, err error) error {
+	if err == nil {
+		return nil
+	}
+	return &stageError{err, stage}
+}
+
+// fail writes err, one line for each thing that is wrong, and returns the exit code.
+func (c *console) fail(ctx context.Context, err error) int {
+	code := exitCode(ctx, err)
+	var status exitStatus
+	if code == exitDone || errors.As(err, &status) {
+		return code
+	}
+	p := c.paint(c.err)
+	text := err.Error()
+	if code == exitInterrupted {
+		text = withoutCancellation(text)
+	}
+	c.writeErrors(p, text)
+	c.annotate(err)
+	for _, h := range hints(err) {
+		_, _ = fmt.Fprintf(c.err, "%s %s\n", p.Warn("hint:"), h)
+	}
+	return code
+}
+
+func (c *console) writeErrors(p ui.Paint, text string) {
+	place := regexp.MustCompile(`^[^\s:]+:\d+:\d+: `)
+	for line := range strings.Lines(text) {
+		line = ui.Clean(line)
+		switch at := place.FindString(line); {
+		case strings.TrimSpace(line) == "":
+			continue
+		case strings.HasPrefix(line, " "): // goes on with the line before
+			line = p.Dim(line)
+		case at != "":
+			line = p.Bold(at) + line[len(at):]
+		default:
+			line = p.Bad("iibake:") + " " + line
+		}
+		_, _ = io.WriteString(c.err, line+"\n")
+	}
+}
+
+// withoutCancellation leaves out what only says that the user wanted it to end.
+func withoutCancellation(text string) string {
+	kept := []string{"interrupted"}
+	for line := range strings.Lines(text) {
+		if !strings.Contains(line, context.Canceled.Error()) && !strings.Contains(line, "signal received") && !strings.Contains(line, "signal: ") {
+			kept = append(kept, strings.TrimSuffix(line, "\n"))
+		}
+	}
+	return strings.Join(kept, "\n")
+}
+
+// annotate shows what is wrong in a file on its line, inside GitHub Actions. What fails later is annotated as it happens.
+func (c *console) annotate(err error) {
+	var wrong template.Errors
+	if c.actions == nil || !errors.As(err, &wrong) {
+		return
+	}
+	for _, e := range wrong {
+		text := e.Text
+		if e.Hint != "" {
+			text += ": " + e.Hint
+		}
+		c.actions.Annotate(c.err, "error", &e.Pos, text)
+	}
+}
+
+// hints returns what to do about err, from the outside in, each once.
+func hints(err error) []string {
+	var all []string
+	var walk func(error)
+	walk = func(err error) {
+		if h, ok := err.(*hintedError); ok { //nolint:errorlint // the walk itself unwraps
+			all = append(all, h.hints...)
+		}
+		switch err := err.(type) { //nolint:errorlint // the walk itself unwraps
+		case interface{ Unwrap() error }:
+			if inner := err.Unwrap(); inner != nil {
+				walk(inner)
+			}
+		case interface{ Unwrap() []error }:
+			for _, inner := range err.Unwrap() {
+				walk(inner)
+			}
+		}
+	}
+	walk(err)
+	if errors.Is(err, fs.ErrPermission) && os.Geteuid() != 0 {
+		all = append(all, "files of a build belong to root: run it with sudo")
+	}
+	return unique(all)
+}
+
+func unique(lines []string) []string {
+	seen := map[string]bool{}
+	var kept []string
+	for _, l := range lines {
+		if !seen[l] {
+			kept = append(kept, l)
+		}
+		seen[l] = true
+	}
+	return kept
+}

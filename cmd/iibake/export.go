@@ -1,0 +1,168 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/iibake/iibake/bake"
+	"github.com/iibake/iibake/cmd/iibake/internal/ui"
+)
+
+func exportCommand(con *console) *cli.Command {
+	return &cli.Command{
+		Name: "export", Usage: "write the disk of an image to a file", Category: categoryImages, ArgsUsage: "IMAGE",
+		Description: "raw is what dd wants, qcow2 QEMU and OpenStack, vmdk (stream optimized) VMware, vhd (fixed to its exact size) Azure and Hyper-V.\n" +
+			"The file appears when it is whole, and replaces another one only with --force.",
+		Flags: []cli.Flag{
+			&cli.StringFlag{Name: "format", Aliases: []string{"f"}, Value: "qcow2", Usage: "`FORM` of the file: raw, qcow2, vmdk or vhd"},
+			&cli.StringFlag{Name: "output", Aliases: []string{"o"}, Usage: "write to `FILE`, or - for standard output (default: NAME-VERSION.FORM)"},
+			&cli.BoolFlag{Name: "force", Usage: "replace the file if it exists"},
+		},
+		BashComplete: completeImages(con),
+		Action: func(c *cli.Context) error {
+			r, img, err := findImage(c)
+			if err != nil {
+				return err
+			}
+			e, err := newExport(con, c, img)
+			if err != nil {
+				return err
+			}
+			return e.run(c.Context, r)
+		},
+	}
+}
+
+// export is one disk on its way to a file.
+type export struct {
+	con    *console
+	img    bake.Image
+	format string
+	to     string // "-" is standard output
+	force  bool
+}
+
+func newExport(con *console, c *cli.Context, img bake.Image) (*export, error) {
+	e := &export{con: con, img: img, format: c.String("format"), to: c.String("output"), force: c.Bool("force")}
+	if _, ok := qemuFormat(e.format); !ok {
+		return nil, fmt.Errorf("%w: --format %s: want raw, qcow2, vmdk or vhd", errUsage, e.format)
+	}
+	if e.to == "" {
+		e.to = img.Name + "-" + img.Version + "." + e.format
+	}
+	if _, ok := terminal(con.out); ok && e.to == "-" {
+		return nil, fmt.Errorf("%w: a disk does not belong on a terminal: write it to a file, or into a pipe", errUsage)
+	}
+	if _, err := os.Lstat(e.to); err == nil && e.to != "-" && !e.force {
+		return nil, withHint(fmt.Errorf("%w: %s exists already", bake.ErrRefused, e.to), "add --force to replace it, or choose another name with -o")
+	}
+	return e, nil
+}
+
+// qemuFormat returns the arguments of qemu-img convert for a format.
+func qemuFormat(format string) (args []string, ok bool) {
+	switch format {
+	case "raw":
+		return nil, true
+	case "qcow2":
+		return []string{"-O", "qcow2", "-c"}, true
+	case "vmdk":
+		return []string{"-O", "vmdk", "-o", "subformat=streamOptimized"}, true
+	case "vhd":
+		return []string{"-O", "vpc", "-o", "subformat=fixed,force_size=on"}, true
+	}
+	return nil, false
+}
+
+func (e *export) run(ctx context.Context, r *record) error {
+	rep, err := e.con.reporter("", e.img.Name)
+	if err != nil {
+		return err
+	}
+	defer rep.Close()
+	folder := filepath.Dir(e.to)
+	if e.to == "-" {
+		folder = os.TempDir()
+	}
+	file, err := newPending(folder)
+	if err != nil {
+		return err
+	}
+	defer func() { file.discard() }()
+	if err := r.materialise(ctx, e.img, file, rep); err != nil {
+		return err
+	}
+	if e.format != "raw" {
+		raw := file
+		defer func() { raw.discard() }()
+		if file, err = e.convert(ctx, raw, folder, rep); err != nil {
+			return err
+		}
+	}
+	rep.Close()
+	return e.deliver(file)
+}
+
+// materialise writes the disk of an image to an empty file.
+func (r *record) materialise(ctx context.Context, img bake.Image, file *pending, rep bake.Reporter) error {
+	store, err := r.store()
+	if err != nil {
+		return err
+	}
+	defer func() { _ = store.Close() }()
+	task := bake.StartTask(rep, img.Name, "read disk", nil)
+	return task.End(store.Materialise(ctx, img.Disk, file.File, task.Progress))
+}
+
+// convert returns a new file with the same disk in the format that was asked for.
+func (e *export) convert(ctx context.Context, raw *pending, folder string, rep bake.Reporter) (_ *pending, err error) {
+	task := bake.StartTask(rep, e.img.Name, "convert to "+e.format, nil)
+	defer func() { _ = task.End(err) }()
+	file, err := newPending(folder)
+	if err != nil {
+		return raw, err
+	}
+	format, _ := qemuFormat(e.format)
+	args := slices.Concat([]string{"convert", "-f", "raw"}, format, []string{childPath(raw, 3), childPath(file, 4)})
+	cmd := exec.CommandContext(ctx, "qemu-img", args...)
+	cmd.ExtraFiles = []*os.File{raw.File, file.File} // the descriptors 3 and 4
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		file.discard()
+	}
+	switch {
+	case errors.Is(err, exec.ErrNotFound):
+		return raw, errors.New("qemu-img is not installed: install qemu-utils")
+	case err != nil:
+		return raw, fmt.Errorf("qemu-img convert: %w: %s", errors.Join(err, ctx.Err()), strings.TrimSpace(string(out)))
+	}
+	return file, nil
+}
+
+// deliver puts the finished file where it was asked for.
+func (e *export) deliver(file *pending) error {
+	if e.to == "-" {
+		if _, err := file.Seek(0, io.SeekStart); err != nil {
+			return err
+		}
+		_, err := io.Copy(e.con.out, file)
+		return err
+	}
+	if err := file.place(e.to, e.force); err != nil {
+		return err
+	}
+	info, err := file.Stat()
+	if err != nil {
+		return err
+	}
+	return e.con.printf("%s %s\n", e.to, e.con.paint(e.con.out).Dim(ui.Bytes(onDisk(info))))
+}

@@ -1,0 +1,193 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/iibake/iibake/bake"
+	"github.com/iibake/iibake/bake/disk"
+	"github.com/iibake/iibake/bake/template"
+	"github.com/iibake/iibake/cmd/iibake/internal/ui"
+)
+
+func gcCommand(con *console) *cli.Command {
+	return &cli.Command{
+		Name: "gc", Usage: "remove disks that no image needs, and what was left behind", Category: categoryCatalog,
+		Description: "The disk of an image stays while its template's retain speaks for it, while it is in a channel, and while it is the newest.\n" +
+			"Results of steps and retained wrecks go when they were not used for --older-than. Records always stay.",
+		Flags: []cli.Flag{
+			outputFlag(),
+			&cli.BoolFlag{Name: "store", Usage: "also collect the blocks of disks"},
+			&cli.DurationFlag{Name: "older-than", Value: 7 * 24 * time.Hour, Usage: "keep what was used less than `TIME` ago"},
+			&cli.BoolFlag{Name: "dry-run", Aliases: []string{"n"}, Usage: "only say what would go"},
+			&cli.BoolFlag{Name: "yes", Aliases: []string{"y"}, Usage: "do not ask"},
+		},
+		Action: func(c *cli.Context) error {
+			if _, err := operands(c); err != nil {
+				return err
+			}
+			p, err := loadProject(c)
+			if err != nil {
+				return err
+			}
+			r, err := recordOf(c, p)
+			if err != nil {
+				return err
+			}
+			return gc(con, c, p, r)
+		},
+	}
+}
+
+// garbage is what gc removes, or would remove.
+type garbage struct {
+	Files []staleFile    `json:"files"`
+	Store disk.Collected `json:"store,omitzero"`
+	Gone  bool           `json:"gone"` // false where it was only a plan
+}
+
+type staleFile struct {
+	Name  string `json:"name"`
+	Bytes int64  `json:"bytes"`
+}
+
+func gc(con *console, c *cli.Context, p *template.Project, r *record) error {
+	collect := func(dryRun bool) (g garbage, err error) {
+		if g.Files, err = r.stale(time.Now().Add(-c.Duration("older-than"))); err != nil {
+			return garbage{}, err
+		}
+		if c.Bool("store") {
+			g.Store, err = r.collect(c, p, dryRun)
+		}
+		return g, err
+	}
+	plan, err := collect(true)
+	if err != nil {
+		return err
+	}
+	if plan.empty() || c.Bool("dry-run") {
+		return plan.write(con, c)
+	}
+	if !wantsJSON(c) {
+		if err := plan.write(con, c); err != nil {
+			return err
+		}
+	}
+	if yes, err := con.confirm(c, "remove this?"); err != nil || !yes {
+		return err
+	}
+	done, err := collect(false)
+	if err != nil {
+		return err
+	}
+	for _, f := range done.Files {
+		if err := os.Remove(f.Name); err != nil {
+			return err
+		}
+	}
+	done.Gone = true
+	return done.write(con, c)
+}
+
+// collect removes the blocks that no disk needs, or only counts them.
+func (r *record) collect(c *cli.Context, p *template.Project, dryRun bool) (disk.Collected, error) {
+	live, err := r.live(c.Context, p, time.Now())
+	if err != nil {
+		return disk.Collected{}, err
+	}
+	store, err := r.store()
+	if err != nil {
+		return disk.Collected{}, err
+	}
+	defer func() { _ = store.Close() }()
+	return store.Collect(c.Context, live, c.Duration("older-than"), dryRun)
+}
+
+// live returns the disks that images need: what each template's retain keeps, and everything whose template is gone.
+func (r *record) live(ctx context.Context, p *template.Project, now time.Time) ([]bake.Digest, error) {
+	images, err := r.images.List(ctx, "")
+	if err != nil {
+		return nil, err
+	}
+	byName := map[string][]bake.Image{}
+	held := map[bake.Ref]bool{}
+	for _, img := range images {
+		byName[img.Name] = append(byName[img.Name], img)
+		channels, err := r.channels.Of(ctx, img.Ref)
+		if err != nil {
+			return nil, err
+		}
+		held[img.Ref] = len(channels) > 0
+	}
+	retain := map[string]bake.Retain{}
+	for _, t := range p.Images {
+		retain[t.Name] = t.Retain
+	}
+	var live []bake.Digest
+	for name, images := range byName {
+		for _, img := range retain[name].Keep(images, func(ref bake.Ref) bool { return held[ref] }, now) {
+			live = append(live, img.Disk)
+		}
+	}
+	return live, nil
+}
+
+// stale returns the files that builds left behind and nobody has touched since before.
+func (r *record) stale(before time.Time) ([]staleFile, error) {
+	files := []staleFile{}
+	for _, dir := range []string{"scratch", "retained"} {
+		root := filepath.Join(r.work(), dir)
+		err := filepath.WalkDir(root, func(name string, entry fs.DirEntry, err error) error {
+			if err != nil || !entry.Type().IsRegular() {
+				return err
+			}
+			info, err := entry.Info()
+			if err == nil && info.ModTime().Before(before) {
+				files = append(files, staleFile{name, onDisk(info)})
+			}
+			return err
+		})
+		if err != nil && !os.IsNotExist(err) {
+			return nil, err
+		}
+	}
+	return files, nil
+}
+
+func (g garbage) empty() bool {
+	return len(g.Files) == 0 && g.Store.Layers+g.Store.Manifests+g.Store.Blocks == 0
+}
+
+func (g garbage) write(con *console, c *cli.Context) error {
+	if wantsJSON(c) {
+		return con.printJSON(g)
+	}
+	if g.empty() {
+		return con.printf("nothing to remove\n")
+	}
+	if g.Gone {
+		return con.printf("removed %s\n", ui.Bytes(g.bytes()))
+	}
+	table := ui.NewTable()
+	for _, f := range g.Files {
+		table.Row(f.Name, ui.Bytes(f.Bytes))
+	}
+	if s := g.Store; s.Layers+s.Manifests+s.Blocks > 0 {
+		table.Row(fmt.Sprintf("%s, %s and %s of the store", ui.Count(s.Layers, "step result"), ui.Count(s.Manifests, "disk"), ui.Count(s.Blocks, "block")), ui.Bytes(s.Bytes))
+	}
+	return table.Write(con.out, con.paint(con.out))
+}
+
+func (g garbage) bytes() int64 {
+	sum := g.Store.Bytes
+	for _, f := range g.Files {
+		sum += f.Bytes
+	}
+	return sum
+}

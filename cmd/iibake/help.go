@@ -1,0 +1,128 @@
+package main
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+)
+
+// The categories of verbs, in the order that sorting gives them.
+const (
+	categoryProject = "A project"
+	categoryImages  = "Images"
+	categoryCatalog = "The catalog"
+	categoryProgram = "This program"
+)
+
+// Help is a text of our own with columns set by tabs, which urfave/cli takes for a template and lines up: its own template
+// tells of every option that it is false by default, and twice of each that can be repeated.
+
+func appHelp(app *cli.App) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "iibake: %s\n\nUsage: %s\n\n%s\n", app.Usage, app.UsageText, app.Description)
+	for _, category := range []string{categoryProject, categoryImages, categoryCatalog, categoryProgram} {
+		fmt.Fprintf(&b, "\n%s:\n", category)
+		for _, c := range app.Commands {
+			if c.Category == category && !c.Hidden {
+				fmt.Fprintf(&b, "   %s\t%s\n", c.Name, c.Usage)
+			}
+		}
+	}
+	return b.String() + optionsHelp(app.Flags) + exitCodes + "\niibake VERB --help says more about a verb.\n"
+}
+
+const exitCodes = `
+Exit codes:
+   0` + "\t" + `done, or up to date
+   1` + "\t" + `something else went wrong
+   2` + "\t" + `invalid template or usage
+   10` + "\t" + `bake failed
+   11` + "\t" + `test failed
+   12` + "\t" + `channel moved under us
+   13` + "\t" + `rolled back
+   14` + "\t" + `refused by a gate
+   15` + "\t" + `not found
+   130` + "\t" + `interrupted
+`
+
+func verbHelp(c *cli.Command) string {
+	usage := strings.TrimSpace("iibake " + c.Name + " [options] " + c.ArgsUsage)
+	text := fmt.Sprintf("iibake %s: %s\n\nUsage: %s\n", c.Name, c.Usage, usage)
+	if c.Description != "" {
+		text += "\n" + c.Description + "\n"
+	}
+	return text + optionsHelp(c.Flags)
+}
+
+func optionsHelp(flags []cli.Flag) string {
+	var b strings.Builder
+	b.WriteString("\nOptions:\n")
+	for _, f := range append(slices.Clone(flags), cli.Flag(&cli.BoolFlag{Name: "help", Aliases: []string{"h"}, Usage: "show this"})) {
+		if doc, ok := f.(cli.DocGenerationFlag); ok && isVisible(f) {
+			fmt.Fprintf(&b, "   %s\n", optionHelp(doc))
+		}
+	}
+	return b.String()
+}
+
+func isVisible(f cli.Flag) bool {
+	v, ok := f.(cli.VisibleFlag)
+	return !ok || v.IsVisible()
+}
+
+// optionHelp writes one option. The word between backquotes in its usage stands for its value.
+func optionHelp(f cli.DocGenerationFlag) string {
+	var names []string
+	for _, n := range f.Names() {
+		names = append(names, strings.Repeat("-", min(len(n), 2))+n)
+	}
+	usage := f.GetUsage()
+	head := strings.Join(names, ", ")
+	if words := strings.SplitN(usage, "`", 3); len(words) == 3 {
+		head += " " + words[1]
+		usage = words[0] + words[1] + words[2]
+	}
+	slice, _ := f.(cli.DocGenerationSliceFlag)
+	if value := strings.Trim(f.GetDefaultText(), `"`); value != "" && f.TakesValue() && (slice == nil || !slice.IsSliceFlag()) {
+		usage += " (default: " + value + ")"
+	}
+	if env := f.GetEnvVars(); len(env) > 0 {
+		usage += " [$" + strings.Join(env, ", $") + "]"
+	}
+	return head + "\t" + usage
+}
+
+func helpCommand() *cli.Command {
+	return &cli.Command{
+		Name: "help", Usage: "show what a verb does", Category: categoryProgram, ArgsUsage: "[VERB]",
+		BashComplete: func(c *cli.Context) { cli.DefaultAppComplete(c) },
+		Action: func(c *cli.Context) error {
+			args, err := operands(c, "VERB...")
+			switch {
+			case err != nil:
+				return err
+			case len(args) == 0:
+				return cli.ShowAppHelp(c)
+			case c.App.Command(args[0]) == nil:
+				return noVerb(c.App, args[0])
+			}
+			return cli.ShowCommandHelp(c, args[0])
+		},
+	}
+}
+
+// noVerb says that there is no such verb, and which one may have been meant.
+func noVerb(app *cli.App, name string) error {
+	err := fmt.Errorf("%w: there is no verb %q", errUsage, name)
+	return withHint(err, didYouMean(cli.SuggestCommand(app.VisibleCommands(), name), "iibake --help lists the verbs"))
+}
+
+// didYouMean returns what urfave/cli suggests in our tone, or something else where it suggests nothing.
+func didYouMean(suggestion, otherwise string) string {
+	if suggestion == "" {
+		return otherwise
+	}
+	return strings.Replace(suggestion, "Did", "did", 1)
+}

@@ -1,0 +1,112 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/iibake/iibake/bake"
+	"github.com/iibake/iibake/bake/catalog"
+	"github.com/iibake/iibake/bake/disk"
+	"github.com/iibake/iibake/bake/template"
+	"github.com/iibake/iibake/promote"
+	"github.com/iibake/iibake/test"
+)
+
+// variableFlags override the variables of templates.
+func variableFlags() []cli.Flag {
+	return []cli.Flag{
+		&cli.StringSliceFlag{Name: "var", Usage: "set a variable: `NAME=VALUE` (also: IIBAKE_VAR_NAME)"},
+		&cli.StringSliceFlag{Name: "var-file", Usage: "set the variables in `FILE`, a YAML mapping of names to values"},
+	}
+}
+
+// loadProject reads the project that the command is used in.
+func loadProject(c *cli.Context) (*template.Project, error) {
+	dir, err := template.Find(c.String("dir"))
+	if err != nil {
+		return nil, err
+	}
+	vars := map[string]string{}
+	for _, v := range c.StringSlice("var") {
+		name, value, ok := strings.Cut(v, "=")
+		if !ok || name == "" {
+			return nil, fmt.Errorf("%w: --var %s: want NAME=VALUE", errUsage, v)
+		}
+		vars[name] = value
+	}
+	return template.Load(dir, template.Options{Vars: vars, VarFiles: c.StringSlice("var-file"), Environ: os.Environ()})
+}
+
+// record is a catalog with its views, and the folders that belong to it.
+type record struct {
+	dir      string // of the catalog
+	storeDir string
+	catalog  catalog.Catalog
+	images   bake.Images
+	verdicts test.Verdicts
+	channels promote.Channels
+}
+
+// openRecord opens the catalog that --catalog names, or else the one of the project.
+func openRecord(c *cli.Context) (*record, error) {
+	if c.String("catalog") != "" {
+		return recordOf(c, nil)
+	}
+	p, err := loadProject(c)
+	if err != nil {
+		return nil, err
+	}
+	return recordOf(c, p)
+}
+
+// recordOf opens the catalog that --catalog names, or else the one of p.
+func recordOf(c *cli.Context, p *template.Project) (*record, error) {
+	if dir := c.String("catalog"); dir != "" {
+		return openDir(dir, filepath.Join(dir, "store"))
+	}
+	dir, err := p.CatalogDir()
+	if err != nil {
+		return nil, err
+	}
+	return openDir(dir, p.StoreDir())
+}
+
+func openDir(dir, storeDir string) (*record, error) {
+	dir, err := filepath.Abs(dir)
+	if err != nil {
+		return nil, err
+	}
+	c, err := catalog.OpenDir(dir)
+	if err != nil {
+		return nil, err
+	}
+	return &record{
+		dir: dir, storeDir: storeDir, catalog: c,
+		images: bake.NewImages(c), verdicts: test.NewVerdicts(c), channels: promote.NewChannels(c),
+	}, nil
+}
+
+// store opens the block store. It must be closed.
+func (r *record) store() (*disk.Store, error) { return disk.Open(r.storeDir) }
+
+// work is the folder of the local builder: locks, downloads and scratch files.
+func (r *record) work() string { return filepath.Join(r.dir, "work") }
+
+// prepare makes the folder of the catalog. It tells git to look away: a catalog must not make the work tree dirty.
+func (r *record) prepare() error {
+	if err := os.MkdirAll(r.dir, 0o755); err != nil {
+		return fmt.Errorf("make catalog: %w", err)
+	}
+	ignore := filepath.Join(r.dir, ".gitignore")
+	if _, err := os.Stat(ignore); err == nil {
+		return nil
+	}
+	if err := os.WriteFile(ignore, []byte("# written by iibake\n*\n"), 0o644); err != nil { //nolint:gosec // the user's git must read what root wrote
+		return fmt.Errorf("make catalog: %w", err)
+	}
+	return nil
+}
