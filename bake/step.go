@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -166,7 +167,7 @@ func (p *Packages) gist() string {
 		words = append([]string{"upgrade"}, words...)
 	}
 	for _, name := range p.Remove {
-		words = append(words[:len(words):len(words)], "-"+name)
+		words = append(slices.Clip(words), "-"+name)
 	}
 	return strings.Join(words, " ")
 }

@@ -40,6 +40,7 @@ type decoder struct {
 	file   string
 	root   *os.Root // where paths are looked up; nil in a file that has none
 	tables tables
+	forms  forms
 	vars   map[string]bake.Var // what ${{ }} can name; nil where it cannot be used
 	ready  string              // key of the document that is decoded already
 	given  places
@@ -50,7 +51,7 @@ type decoder struct {
 
 func newDecoder(file string, t tables) *decoder {
 	top := bake.Position{File: file, Line: 1, Column: 1}
-	return &decoder{file: file, tables: t, given: places{"": top}, failed: map[bake.Position]bool{}}
+	return &decoder{file: file, tables: t, forms: forms{}, given: places{"": top}, failed: map[bake.Position]bool{}}
 }
 
 func (d *decoder) position(n *yaml.Node) bake.Position {
@@ -238,7 +239,7 @@ func (d *decoder) mapping(path string, n *yaml.Node, f field, v reflect.Value) {
 	}
 	v.Set(reflect.MakeMap(v.Type()))
 	for _, p := range d.pairs(n) {
-		if err := checkFormat(f.keys, p.key.Value); err != "" {
+		if err := d.forms.check(f.keys, p.key.Value); err != "" {
 			d.fail(p.key, fmt.Sprintf("%s is no name to use here", quote(p.key.Value)), err)
 			continue
 		}

@@ -5,6 +5,9 @@ import "regexp"
 // form is the form of a text: a pattern that both this package and JSON Schema understand, and how to say it to people.
 type form struct{ pattern, says string }
 
+// forms holds the compiled patterns of the forms that were met.
+type forms map[string]*regexp.Regexp
+
 // formOf returns the form that a `format` or `keys` tag names.
 func formOf(name string) form {
 	switch name {
@@ -24,7 +27,7 @@ func formOf(name string) form {
 	case "suite":
 		return form{`^[a-z0-9][a-z0-9.-]*$`, "write a plain word, for example bookworm"}
 	case "package":
-		return form{`^[A-Za-z0-9@][A-Za-z0-9+._:~=/-]*[A-Za-z0-9+._~]$`,
+		return form{`^[A-Za-z0-9@]([A-Za-z0-9+._:~=/-]*[A-Za-z0-9+._~])?$`,
 			"write the name of a package, which neither begins nor ends with a dash, for example nginx"}
 	case "sha256":
 		return form{`^[0-9a-f]{64}$`, "write the 64 lower-case hexadecimal digits that sha256sum prints"}
@@ -54,14 +57,19 @@ func formOf(name string) form {
 	panic("bake/template: no format is named " + name)
 }
 
-// checkFormat returns "" where text has the form that name stands for or name is empty, else what to write instead.
-func checkFormat(name, text string) string {
+// check returns "" where text has the form that name stands for or name is empty, else what to write instead.
+func (f forms) check(name, text string) string {
 	if name == "" {
 		return ""
 	}
-	f := formOf(name)
-	if regexp.MustCompile(f.pattern).MatchString(text) {
+	form := formOf(name)
+	compiled, ok := f[name]
+	if !ok {
+		compiled = regexp.MustCompile(form.pattern)
+		f[name] = compiled
+	}
+	if compiled.MatchString(text) {
 		return ""
 	}
-	return f.says
+	return form.says
 }

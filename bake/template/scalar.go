@@ -91,7 +91,7 @@ func (d *decoder) rules(n *yaml.Node, f field, text string, v reflect.Value) {
 	case f.enum != nil && !slices.Contains(f.enum, text):
 		d.fail(n, f.named("cannot be "+quote(text), "cannot hold "+quote(text)), "write "+strings.Join(f.enum, " or "))
 	case f.format != "":
-		if hint := checkFormat(f.format, text); hint != "" {
+		if hint := d.forms.check(f.format, text); hint != "" {
 			d.fail(n, f.named("cannot be "+quote(text), "cannot hold "+quote(text)), hint)
 		}
 	case f.path != "":

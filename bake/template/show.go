@@ -7,7 +7,6 @@ import (
 	"reflect"
 	"slices"
 	"strconv"
-	"strings"
 
 	"gopkg.in/yaml.v3"
 
@@ -106,12 +105,12 @@ func (s shower) structure(path string, f field, v reflect.Value) *yaml.Node {
 		}
 		at, value := join(path, f.key), v.Field(f.index)
 		_, given := s.given[at]
-		if !given && (value.IsZero() || !s.worth(f, value)) {
+		if value.Kind() == reflect.Pointer && value.IsNil() || !given && (value.IsZero() || !s.worth(f, value)) {
 			continue
 		}
 		key, node := s.text(f.key), s.node(at, f, value)
-		if !given {
-			mark(key, node)
+		if !given && v.Type() != reflect.TypeFor[bake.Secret]() { // a secret may be that of a variable
+			mark(node)
 		}
 		m.Content = append(m.Content, key, node)
 	}
@@ -132,8 +131,8 @@ func (s shower) mapping(path string, f field, v reflect.Value) *yaml.Node {
 	m := &yaml.Node{Kind: yaml.MappingNode}
 	for _, name := range sortedStrings(v) {
 		key, node := s.text(name), s.node(join(path, name), f, v.MapIndex(reflect.ValueOf(name)))
-		if _, given := s.given[join(path, name)]; !given && strings.TrimSpace(path) != "" {
-			mark(key, node)
+		if _, given := s.given[join(path, name)]; !given {
+			mark(node)
 		}
 		m.Content = append(m.Content, key, node)
 	}
@@ -149,12 +148,9 @@ func sortedStrings(m reflect.Value) []string {
 	return names
 }
 
-// mark says that an entry is a default. One that spans lines has the comment at its items.
-func mark(key, value *yaml.Node) {
-	switch {
-	case value.Kind == yaml.ScalarNode || value.Style == yaml.FlowStyle || len(value.Content) == 0:
+// mark says that a value is a default. What spans lines is left alone: the comment stands at what is in it.
+func mark(value *yaml.Node) {
+	if value.Kind == yaml.ScalarNode || value.Style == yaml.FlowStyle || len(value.Content) == 0 {
 		value.LineComment = "default"
-	default:
-		key.LineComment = ""
 	}
 }

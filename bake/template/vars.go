@@ -56,7 +56,7 @@ func (d *decoder) variable(n *yaml.Node, expression string) (string, bool) {
 		d.fail(n, "${{ }} cannot be used here", "write the value itself, or $${{ for the text ${{")
 		return "", false
 	}
-	if !isVar || checkFormat("variable", name) != "" {
+	if !isVar || d.forms.check("variable", name) != "" {
 		d.fail(n, fmt.Sprintf("%s is no variable", quote(expression)), "write ${{ vars.NAME }}, or $${{ for the text ${{ itself")
 		return "", false
 	}
