@@ -33,6 +33,7 @@ func tasks() map[string]sandbox.Task {
 		"sh":    shell,
 		"write": write,
 		"read":  read,
+		"entry": readEntry,
 		"fail":  fail,
 		"panic": func(context.Context, *sandbox.Env, json.RawMessage) (any, error) { panic("at the disco") },
 		"hang": func(ctx context.Context, _ *sandbox.Env, _ json.RawMessage) (any, error) {
@@ -78,6 +79,22 @@ func read(_ context.Context, e *sandbox.Env, input json.RawMessage) (any, error)
 	return string(b), err
 }
 
+func readEntry(_ context.Context, e *sandbox.Env, input json.RawMessage) (any, error) {
+	var name string
+	if err := json.Unmarshal(input, &name); err != nil {
+		return nil, err
+	}
+	name = filepath.Join(e.Root, name)
+	if target, err := os.Readlink(name); err == nil {
+		return "->" + target, nil
+	}
+	b, err := os.ReadFile(name)
+	if errors.Is(err, os.ErrNotExist) {
+		return "", nil
+	}
+	return string(b), err
+}
+
 func fail(context.Context, *sandbox.Env, json.RawMessage) (any, error) {
 	return nil, fmt.Errorf("%w: by decree", bake.ErrRefused)
 }
@@ -114,6 +131,16 @@ func content(t *testing.T, disk *os.File, name string) (string, error) {
 	var s string
 	err := sandbox.Run(t.Context(), sandbox.Job{Task: "read", Root: &sandbox.Root{Disk: disk, ReadOnly: true}, Input: name}, &s)
 	return s, err
+}
+
+// entry is content with links told apart: their target behind an arrow.
+func entry(t *testing.T, disk *os.File, name string) string {
+	t.Helper()
+	var s string
+	if err := sandbox.Run(t.Context(), sandbox.Job{Task: "entry", Root: &sandbox.Root{Disk: disk, ReadOnly: true}, Input: name}, &s); err != nil {
+		t.Fatal(err)
+	}
+	return s
 }
 
 func TestRunWithoutDisk(t *testing.T) {
@@ -168,6 +195,40 @@ func TestNothingOfTheSandboxIsOnTheDisk(t *testing.T) {
 		t.Error(s, err)
 	}
 	sandboxtest.NothingLeft(t)
+}
+
+func TestLentFiles(t *testing.T) {
+	const before = "nameserver 192.0.2.1\n"
+	for name, c := range map[string]struct {
+		has, script string
+		want        map[string]string // content, or link target, on the disk afterwards; "" for none
+	}{
+		"file":            {before, ":", map[string]string{"resolv.conf": before}},
+		"none":            {"", ":", map[string]string{"resolv.conf": ""}},
+		"link":            {"->other", ":", map[string]string{"resolv.conf": "->other"}},
+		"link to memory":  {"->../run/x/y", ":", map[string]string{"resolv.conf": "->../run/x/y"}},
+		"written":         {before, "echo new > /etc/resolv.conf", map[string]string{"resolv.conf": "new\n"}},
+		"removed":         {before, "rm /etc/resolv.conf", map[string]string{"resolv.conf": ""}},
+		"replaced":        {before, "echo new > /etc/n && mv /etc/n /etc/resolv.conf", map[string]string{"resolv.conf": "new\n", "n": ""}},
+		"kept and linked": {before, "mv /etc/resolv.conf /etc/bak && ln -s a /etc/resolv.conf", map[string]string{"resolv.conf": "->a", "bak": before}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			files := sandboxtest.Busybox(t)
+			if c.has != "" {
+				files["etc/resolv.conf"] = c.has
+			}
+			disk := sandboxtest.Disk(t, 64<<20, files)
+			mustSh(t, disk, "test -s /etc/resolv.conf; ! grep 192.0.2.1 /etc/resolv.conf;"+c.script)
+			for name, want := range c.want {
+				if got := entry(t, disk, "etc/"+name); got != want {
+					t.Errorf("%s: %q, want %q", name, got, want)
+				}
+			}
+			if saved := entry(t, disk, "etc/.resolv.conf.iibake"); saved != "" {
+				t.Error(saved)
+			}
+		})
+	}
 }
 
 func TestLogsKeepTheirShape(t *testing.T) {

@@ -100,13 +100,14 @@ func DiskOf(t testing.TB, size int64, tree string, mkfs ...string) *os.File {
 
 const patience = 10 * time.Second // for the kernel to clean up behind a killed program
 
-// NothingLeft fails the test where a process of a sandbox, or a loop device of a file below the test's temporary folders,
-// is still there after a while. Mounts need a process or a loop device to exist.
+// NothingLeft fails the test where a process of a sandbox of this test binary, or a loop device of a file in the test's own
+// folders, is still there after a while. Other tests run at the same time.
 func NothingLeft(t testing.TB) {
 	t.Helper()
 	end := time.Now().Add(patience)
+	name, _, _ := strings.Cut(t.Name(), "/")
 	for {
-		left := append(loops(t, os.TempDir()), processes(t)...)
+		left := append(loops(t, filepath.Join(os.TempDir(), name)), processes(t)...)
 		if len(left) == 0 {
 			break
 		}
@@ -146,8 +147,8 @@ func processes(t testing.TB) []string {
 	return left
 }
 
-// loops lists the loop devices of files below dir.
-func loops(t testing.TB, dir string) []string {
+// loops lists the loop devices of files whose path begins with prefix.
+func loops(t testing.TB, prefix string) []string {
 	t.Helper()
 	files, err := filepath.Glob("/sys/block/loop*/loop/backing_file")
 	if err != nil {
@@ -155,7 +156,7 @@ func loops(t testing.TB, dir string) []string {
 	}
 	var left []string
 	for _, name := range files {
-		if of, _ := os.ReadFile(name); strings.HasPrefix(string(of), dir) {
+		if of, _ := os.ReadFile(name); strings.HasPrefix(string(of), prefix) {
 			left = append(left, name+" "+strings.TrimSpace(string(of)))
 		}
 	}
