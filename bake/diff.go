@@ -53,8 +53,8 @@ func (c PackageChange) String() string {
 // DiffPackages returns what changed from one package list to another, sorted by name and architecture. The lists may be in
 // any order. Where several versions of a package are installed side by side, as rpm does with kernels, only those count that
 // are not in both lists.
-func DiffPackages(old, new []Package) []PackageChange {
-	gone, come := without(old, new), without(new, old)
+func DiffPackages(before, after []Package) []PackageChange {
+	gone, come := without(before, after), without(after, before)
 	changes := make([]PackageChange, 0, max(len(gone), len(come)))
 	for len(gone) > 0 || len(come) > 0 {
 		var c PackageChange

@@ -221,7 +221,7 @@ func (v Images) byDisk(ctx context.Context, hexa string) (Image, error) {
 
 // Packages returns the packages that were installed in img, sorted by name.
 func (v Images) Packages(ctx context.Context, img Image) ([]Package, error) {
-	return v.packages(ctx, packagesPrefix+img.Packages.Hex(), img.Ref.String())
+	return v.packages(ctx, packagesPrefix+img.Packages.Hex(), img.String())
 }
 
 func (v Images) packages(ctx context.Context, key, of string) ([]Package, error) {

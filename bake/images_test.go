@@ -2,9 +2,9 @@ package bake_test
 
 import (
 	"errors"
-	"fmt"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -127,7 +127,7 @@ func TestRecordInParallel(t *testing.T) {
 	for i := range n {
 		images := bake.NewImages(openCatalog(t, dir))
 		all.Go(func() error {
-			img := bake.Image{Ref: ref("web", fmt.Sprint(i)), Key: bake.DigestOf(nil)}
+			img := bake.Image{Ref: ref("web", strconv.Itoa(i)), Key: bake.DigestOf(nil)}
 			_, err := images.Record(t.Context(), img, []bake.Package{{Name: "same"}})
 			return err
 		})

@@ -91,7 +91,8 @@ func compareRPMVersions(a, b string) int {
 // sorts before the end, and a caret, which sorts behind the end and before a segment.
 func compareRPM(a, b string) int {
 	for {
-		a, b = strings.TrimLeftFunc(a, separates), strings.TrimLeftFunc(b, separates)
+		_, a = span(a, separates)
+		_, b = span(b, separates)
 		if c := cmp.Compare(rpmWeight(a), rpmWeight(b)); c != 0 || a == "" {
 			return c
 		}
@@ -127,9 +128,7 @@ func rpmWeight(s string) int {
 	return 4 // digits
 }
 
-func separates(r rune) bool {
-	return r != '~' && r != '^' && (r > 127 || !isDigit(byte(r)) && !isLetter(byte(r)))
-}
+func separates(c byte) bool { return c != '~' && c != '^' && !isDigit(c) && !isLetter(c) }
 
 // compareNumbers orders runs of digits of any length by their value; an empty one is zero.
 func compareNumbers(a, b string) int {

@@ -40,9 +40,9 @@ type Catalog interface {
 	Get(ctx context.Context, key string) ([]byte, error)
 	// List returns the keys that begin with prefix, sorted. The prefix need not end at a slash. None is no error.
 	List(ctx context.Context, prefix string) ([]string, error)
-	// Swap moves a head from the value old to the value new, or wraps ErrMoved. A nil old means that the head must not
-	// exist yet; a nil new removes it. The key lies below Heads, otherwise ErrKey.
-	Swap(ctx context.Context, head string, old, new []byte) error
+	// Swap moves a head from the value old to the value next, or wraps ErrMoved. A nil old means that the head must not
+	// exist yet; a nil next removes it. The key lies below Heads, otherwise ErrKey.
+	Swap(ctx context.Context, head string, old, next []byte) error
 	// Verify walks the whole journal and every record and head, and returns all that does not fit. The error is for what
 	// kept it from looking. It changes nothing.
 	Verify(ctx context.Context) ([]Problem, error)

@@ -24,9 +24,9 @@ const childEnv = "IIBAKE_TEST_CATALOG"
 func TestMain(m *testing.M) {
 	if dir := os.Getenv(childEnv); dir != "" {
 		fmt.Fprintln(os.Stderr, work(context.Background(), dir))
-		os.Exit(1)
+		return
 	}
-	os.Exit(m.Run())
+	m.Run()
 }
 
 // work counts up for ever and writes down what is done: a number once its record is put and the head has moved to it.
@@ -49,7 +49,9 @@ func work(ctx context.Context, dir string) error {
 				return err
 			}
 		}
-		fmt.Println(n, os.Getpid())
+		if _, err := fmt.Fprintln(os.Stdout, n, os.Getpid()); err != nil {
+			return err
+		}
 	}
 }
 

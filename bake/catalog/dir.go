@@ -110,11 +110,11 @@ func (d *Dir) Put(ctx context.Context, key string, body []byte) error {
 }
 
 // Swap implements [Catalog].
-func (d *Dir) Swap(ctx context.Context, head string, old, new []byte) error {
+func (d *Dir) Swap(ctx context.Context, head string, old, next []byte) error {
 	if err := CheckHead(head); err != nil {
 		return fmt.Errorf("swap: %w", err)
 	}
-	err := d.change(ctx, opSwap, head, bytes.Clone(new), func(now []byte) error {
+	err := d.change(ctx, opSwap, head, bytes.Clone(next), func(now []byte) error {
 		if !same(now, old) {
 			return ErrMoved
 		}
@@ -173,7 +173,7 @@ func (d *Dir) commit(j *journal, op, key string, value []byte) error {
 
 // announce makes pending durable, and the journal's name with it.
 func (d *Dir) announce(value []byte) error {
-	f, err := os.OpenFile(d.pending(), os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o644) //nolint:gosec // sudo bakes, users read
+	f, err := os.OpenFile(d.pending(), os.O_WRONLY|os.O_CREATE|os.O_TRUNC, fileMode)
 	if err != nil {
 		return err
 	}

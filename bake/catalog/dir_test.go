@@ -154,19 +154,17 @@ func filled(b *testing.B, records int) string {
 	return dir
 }
 
-func openDir(t testing.TB, dir string) *catalog.Dir {
-	t.Helper()
+func openDir(tb testing.TB, dir string) *catalog.Dir {
+	tb.Helper()
 	d, err := catalog.OpenDir(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(tb, err)
 	return d
 }
 
-func must(t testing.TB, err error) {
-	t.Helper()
+func must(tb testing.TB, err error) {
+	tb.Helper()
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 }
 

@@ -25,6 +25,12 @@ func remove(name string) error {
 	return nil
 }
 
+// Under sudo the files belong to root and the project to a user, who may read them.
+const (
+	fileMode   = 0o644
+	folderMode = 0o755
+)
+
 // mkdirAll makes a folder and those above it, and makes their names durable.
 func mkdirAll(dir string) error {
 	info, err := os.Stat(dir)
@@ -38,7 +44,7 @@ func mkdirAll(dir string) error {
 	if err := mkdirAll(parent); err != nil {
 		return err
 	}
-	if err := os.Mkdir(dir, 0o755); err != nil && !errors.Is(err, fs.ErrExist) { //nolint:gosec // sudo bakes, users read
+	if err := os.Mkdir(dir, folderMode); err != nil && !errors.Is(err, fs.ErrExist) {
 		return err
 	}
 	return syncDir(parent)

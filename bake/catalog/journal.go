@@ -105,7 +105,7 @@ func (d *Dir) openLocked(ctx context.Context) (*os.File, error) {
 	if err := mkdirAll(d.dir); err != nil {
 		return nil, err
 	}
-	f, err := os.OpenFile(d.journal(), os.O_RDWR|os.O_CREATE, 0o644) //nolint:gosec // sudo bakes, users read
+	f, err := os.OpenFile(d.journal(), os.O_RDWR|os.O_CREATE, fileMode)
 	if err != nil {
 		return nil, err
 	}

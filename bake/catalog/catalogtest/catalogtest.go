@@ -22,41 +22,47 @@ import (
 // handle on that storage, as one more process would.
 func Run(t *testing.T, storage func(t *testing.T) (open func() catalog.Catalog)) {
 	t.Helper()
-	for name, test := range map[string]func(t *testing.T, open func() catalog.Catalog){
+	for name, test := range map[string]func(suite){
 		"Empty": testEmpty, "Put": testPut, "Swap": testSwap, "List": testList, "Keys": testKeys,
 		"PrefixKeys": testPrefixKeys, "Bodies": testBodies, "Aliasing": testAliasing, "Cancelled": testCancelled,
 		"Counter": testCounter, "OneWinner": testOneWinner, "Model": testModel,
 	} {
 		t.Run(name, func(t *testing.T) {
-			open := storage(t)
-			test(t, open)
-			wantClean(t, open())
+			s := suite{t, storage(t)}
+			test(s)
+			wantClean(s, s.open())
 		})
 	}
 }
 
-func testEmpty(t *testing.T, open func() catalog.Catalog) {
-	c := open()
+// suite is a test with storage of its own.
+type suite struct {
+	*testing.T
+	open func() catalog.Catalog
+}
+
+func testEmpty(t suite) {
+	c := t.open()
 	wantAbsent(t, c, "images/web/1")
 	wantAbsent(t, c, "heads/latest/web")
 	wantKeys(t, c, "")
 }
 
-func testPut(t *testing.T, open func() catalog.Catalog) {
-	a, b := open(), open()
+func testPut(t suite) {
+	a, b := t.open(), t.open()
 	must(t, a.Put(t.Context(), "images/web/1", []byte("one")))
 	wantValue(t, a, "images/web/1", "one")
 	wantValue(t, b, "images/web/1", "one")
 	must(t, b.Put(t.Context(), "images/web/1", []byte("one")))
 	wantErr(t, b.Put(t.Context(), "images/web/1", []byte("two")), catalog.ErrExists)
 	wantErr(t, a.Put(t.Context(), "images/web/1", nil), catalog.ErrExists)
-	wantValue(t, open(), "images/web/1", "one")
+	wantValue(t, t.open(), "images/web/1", "one")
 }
 
-func testSwap(t *testing.T, open func() catalog.Catalog) {
+func testSwap(t suite) {
 	const head = "heads/channels/web/candidate"
-	a, b := open(), open()
-	swap := func(c catalog.Catalog, old, new []byte) error { return c.Swap(t.Context(), head, old, new) }
+	a, b := t.open(), t.open()
+	swap := func(c catalog.Catalog, old, next []byte) error { return c.Swap(t.Context(), head, old, next) }
 	wantErr(t, swap(a, []byte("v0"), []byte("v1")), catalog.ErrMoved)
 	wantErr(t, swap(a, []byte{}, []byte("v1")), catalog.ErrMoved) // empty is not absent
 	must(t, swap(a, nil, nil))
@@ -76,14 +82,14 @@ func testSwap(t *testing.T, open func() catalog.Catalog) {
 	wantValue(t, b, head, "v1")
 }
 
-func testList(t *testing.T, open func() catalog.Catalog) {
-	c := open()
+func testList(t suite) {
+	c := t.open()
 	records := []string{"images/a", "images/web", "images/web-1/a", "images/web/1", "images/web/10", "images/web/2", "images/web0", "other"}
 	for _, key := range slices.Backward(records) {
 		must(t, c.Put(t.Context(), key, []byte(key)))
 	}
 	must(t, c.Swap(t.Context(), "heads/latest/web", nil, []byte("2")))
-	other := open()
+	other := t.open()
 	wantKeys(t, other, "", append([]string{"heads/latest/web"}, records...)...)
 	wantKeys(t, other, "images/", records[:7]...)
 	wantKeys(t, other, "images/web/", "images/web/1", "images/web/10", "images/web/2")
@@ -95,8 +101,8 @@ func testList(t *testing.T, open func() catalog.Catalog) {
 	}
 }
 
-func testKeys(t *testing.T, open func() catalog.Catalog) {
-	c := open()
+func testKeys(t suite) {
+	c := t.open()
 	for _, key := range []string{
 		"", "/", "/a", "a/", "a//b", ".", "..", "a/..", "a/./b", "a b", "a,b", "a\\b", "a\n", "ä", "a%2fb", "a:b", "a*",
 		strings.Repeat("a/", 256) + "a", strings.Repeat("a", 201), "heads",
@@ -118,8 +124,8 @@ func testKeys(t *testing.T, open func() catalog.Catalog) {
 }
 
 // testPrefixKeys stores keys of which one could be the folder of another.
-func testPrefixKeys(t *testing.T, open func() catalog.Catalog) {
-	c := open()
+func testPrefixKeys(t suite) {
+	c := t.open()
 	keys := []string{"a", "a.json", "a.json/b", "a.tmp", "a.v", "a/b", "a/b/c", "heads/a", "heads/a/b", "heads/a/b.lock"}
 	for i, key := range append(slices.Clone(keys[5:]), keys[:5]...) {
 		if strings.HasPrefix(key, catalog.Heads) {
@@ -128,25 +134,25 @@ func testPrefixKeys(t *testing.T, open func() catalog.Catalog) {
 			must(t, c.Put(t.Context(), key, []byte(strconv.Itoa(i))))
 		}
 	}
-	wantKeys(t, open(), "", keys...)
+	wantKeys(t, t.open(), "", keys...)
 	wantValue(t, c, "a/b", "0")
 	wantValue(t, c, "a", "5")
 	must(t, c.Swap(t.Context(), "heads/a", []byte("2"), nil))
 	wantValue(t, c, "heads/a/b", "3")
 }
 
-func testBodies(t *testing.T, open func() catalog.Catalog) {
-	c := open()
+func testBodies(t suite) {
+	c := t.open()
 	for i, body := range [][]byte{{}, nil, {0}, []byte("\n"), []byte("a\r\nb\x00\xff"), bytes.Repeat([]byte("0123456789abcdef"), 1<<16)} {
 		key := fmt.Sprintf("bodies/%d", i)
 		must(t, c.Put(t.Context(), key, body))
 		must(t, c.Put(t.Context(), key, body))
-		wantValue(t, open(), key, string(body))
+		wantValue(t, t.open(), key, string(body))
 	}
 }
 
-func testAliasing(t *testing.T, open func() catalog.Catalog) {
-	c := open()
+func testAliasing(t suite) {
+	c := t.open()
 	body := []byte("body")
 	must(t, c.Put(t.Context(), "record", body))
 	must(t, c.Swap(t.Context(), "heads/head", nil, body))
@@ -159,8 +165,8 @@ func testAliasing(t *testing.T, open func() catalog.Catalog) {
 	}
 }
 
-func testCancelled(t *testing.T, open func() catalog.Catalog) {
-	c := open()
+func testCancelled(t suite) {
+	c := t.open()
 	must(t, c.Put(t.Context(), "record", []byte("x")))
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
@@ -181,10 +187,10 @@ const (
 )
 
 // contend calls do from several goroutines of several handles at once.
-func contend(open func() catalog.Catalog, do func(worker int, c catalog.Catalog)) {
+func contend(t suite, do func(worker int, c catalog.Catalog)) {
 	var all sync.WaitGroup
 	for h := range handles {
-		c := open()
+		c := t.open()
 		for g := range goroutines {
 			all.Go(func() { do(h*goroutines+g, c) })
 		}
@@ -193,9 +199,9 @@ func contend(open func() catalog.Catalog, do func(worker int, c catalog.Catalog)
 }
 
 // testCounter counts in a head: an increment that gets lost was not linearizable.
-func testCounter(t *testing.T, open func() catalog.Catalog) {
+func testCounter(t suite) {
 	const each = 4
-	contend(open, func(_ int, c catalog.Catalog) {
+	contend(t, func(_ int, c catalog.Catalog) {
 		for range each {
 			if err := increment(t.Context(), c, "heads/counter"); err != nil {
 				t.Error(err)
@@ -203,7 +209,7 @@ func testCounter(t *testing.T, open func() catalog.Catalog) {
 			}
 		}
 	})
-	wantValue(t, open(), "heads/counter", strconv.Itoa(handles*goroutines*each))
+	wantValue(t, t.open(), "heads/counter", strconv.Itoa(handles*goroutines*each))
 }
 
 func increment(ctx context.Context, c catalog.Catalog, head string) error {
@@ -220,10 +226,10 @@ func increment(ctx context.Context, c catalog.Catalog, head string) error {
 }
 
 // testOneWinner puts different bodies under the same keys.
-func testOneWinner(t *testing.T, open func() catalog.Catalog) {
+func testOneWinner(t suite) {
 	const keys = 4
 	var winner [keys]atomic.Pointer[string]
-	contend(open, func(worker int, c catalog.Catalog) {
+	contend(t, func(worker int, c catalog.Catalog) {
 		body := strconv.Itoa(worker)
 		for i := range keys {
 			err := c.Put(t.Context(), fmt.Sprintf("race/%d", i), []byte(body))
@@ -236,6 +242,6 @@ func testOneWinner(t *testing.T, open func() catalog.Catalog) {
 		}
 	})
 	for i := range keys {
-		wantValue(t, open(), fmt.Sprintf("race/%d", i), *winner[i].Load())
+		wantValue(t, t.open(), fmt.Sprintf("race/%d", i), *winner[i].Load())
 	}
 }

@@ -6,7 +6,6 @@ import (
 	"maps"
 	"slices"
 	"strings"
-	"testing"
 
 	"pgregory.net/rapid"
 
@@ -14,14 +13,14 @@ import (
 )
 
 // testModel plays random moves on the backend and on a map, and wants the same answers from both.
-func testModel(t *testing.T, open func() catalog.Catalog) {
+func testModel(t suite) {
 	runs := 0
 	rapid.Check(t, func(rt *rapid.T) {
 		runs++ // every run has keys of its own: records are for ever
-		m := model{c: open(), run: fmt.Sprintf("run%d/", runs), values: map[string]string{}}
+		m := model{c: t.open(), run: fmt.Sprintf("run%d/", runs), values: map[string]string{}}
 		rt.Repeat(map[string]func(*rapid.T){
 			"put": m.put, "swap": m.swap, "get": m.get, "list": m.list,
-			"reopen": func(*rapid.T) { m.c = open() },
+			"reopen": func(*rapid.T) { m.c = t.open() },
 		})
 	})
 }
