@@ -3,6 +3,7 @@ package machine
 import (
 	"fmt"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -104,7 +105,9 @@ func (c *commandLine) disks(bus bake.Bus, f *files) {
 // binding it, so that there is no race for it; the monitor tells which it was.
 func (c *commandLine) network(ports []int) {
 	user := "user,id=net"
-	for _, p := range append([]int{sshPort}, ports...) {
+	ports = append([]int{sshPort}, ports...)
+	slices.Sort(ports)
+	for _, p := range slices.Compact(ports) {
 		user += fmt.Sprintf(",hostfwd=tcp:127.0.0.1:0-:%d", p)
 	}
 	c.add("-netdev", user, "-device", "virtio-net-pci,netdev=net,romfile=") // no ROM: nothing boots from the network

@@ -115,7 +115,7 @@ func (c *console) tail(lines int) []string {
 	text := string(c.kept[max(0, len(c.kept)-consoleKept):])
 	c.mu.Unlock()
 	var kept []string
-	for line := range strings.SplitSeq(clean(text), "\n") {
+	for line := range strings.SplitSeq(Plain(text), "\n") {
 		if line = strings.TrimRight(line, " \t"); line != "" {
 			kept = append(kept, line)
 		}
@@ -123,8 +123,8 @@ func (c *console) tail(lines int) []string {
 	return kept[max(0, len(kept)-lines):]
 }
 
-// clean removes what a terminal would obey instead of showing.
-func clean(text string) string {
+// Plain returns text without what a terminal would obey instead of showing, such as colours, and with plain line ends.
+func Plain(text string) string {
 	escapes := regexp.MustCompile(`\x1b(\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(\x07|\x1b\\)?|[PX^_][^\x1b]*\x1b\\|[ -/]*[0-~])`)
 	text = escapes.ReplaceAllString(text, "")
 	text = strings.ReplaceAll(text, "\r\n", "\n")

@@ -124,9 +124,15 @@ func (q *monitor) ask(command string, arguments map[string]string) (json.RawMess
 	return m.Return, nil
 }
 
-// ports asks which ports of this host lead to which ports of the guest. QEMU tells it to people only: a table with a line
-// such as "  TCP[HOST_FORWARD]  12       127.0.0.1 40961       10.0.2.15    22     0     0".
-func (q *monitor) ports() (map[int]string, error) {
+// forward is a line of QEMU's table of connections, such as
+// "  TCP[HOST_FORWARD]  12       127.0.0.1 40961       10.0.2.15    22     0     0".
+type forward struct {
+	state       string // HOST_FORWARD is not a connection but the port that waits for some
+	host, guest int    // ports
+}
+
+// forwards asks for the table. QEMU shows it to people only.
+func (q *monitor) forwards() ([]forward, error) {
 	raw, err := q.ask("human-monitor-command", map[string]string{"command-line": "info usernet"})
 	if err != nil {
 		return nil, err
@@ -135,15 +141,33 @@ func (q *monitor) ports() (map[int]string, error) {
 	if err := json.Unmarshal(raw, &table); err != nil {
 		return nil, fmt.Errorf("QEMU: info usernet: %w", err)
 	}
-	row := regexp.MustCompile(`TCP\[HOST_FORWARD\]\s+\d+\s+\S+\s+(\d+)\s+\S+\s+(\d+)`)
-	ports := map[int]string{}
+	var all []forward
+	row := regexp.MustCompile(`TCP\[(\w+)\]\s+-?\d+\s+\S+\s+(\d+)\s+\S+\s+(\d+)`)
 	for _, m := range row.FindAllStringSubmatch(table, -1) {
-		host, _ := strconv.Atoi(m[1])
-		guest, _ := strconv.Atoi(m[2])
-		ports[guest] = loopback(host)
+		host, errHost := strconv.Atoi(m[2])
+		guest, errGuest := strconv.Atoi(m[3])
+		if err := errors.Join(errHost, errGuest); err != nil {
+			return nil, fmt.Errorf("QEMU: info usernet: %w", err)
+		}
+		all = append(all, forward{m[1], host, guest})
+	}
+	return all, nil
+}
+
+// ports asks which ports of this host lead to which ports of the guest.
+func (q *monitor) ports() (map[int]string, error) {
+	all, err := q.forwards()
+	if err != nil {
+		return nil, err
+	}
+	ports := map[int]string{}
+	for _, f := range all {
+		if f.state == "HOST_FORWARD" {
+			ports[f.guest] = loopback(f.host)
+		}
 	}
 	if ports[sshPort] == "" {
-		return nil, fmt.Errorf("QEMU: info usernet: no port that leads to SSH in %q", table)
+		return nil, fmt.Errorf("QEMU: info usernet: no port leads to SSH in %v", all)
 	}
 	return ports, nil
 }
