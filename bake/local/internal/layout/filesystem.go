@@ -14,7 +14,7 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/iibake/iibake/bake"
+	"github.com/iibake/iibake/bake/local/internal/sandbox"
 )
 
 // rootFeatures are the features of the root filesystem: what e2fsprogs 1.47 makes by default without what the GRUB of
@@ -35,19 +35,19 @@ const (
 // zero block takes no room.
 func (l Layout) makeRoot(ctx context.Context, f *os.File) error {
 	options := fmt.Sprintf("offset=%d,lazy_itable_init=0,hash_seed=%s,root_owner=0:0", l.Root.Offset, derive(l.seed, "hash"))
-	return run(ctx, f, nil, "mke2fs", "-q", "-F", "-t", "ext4", "-O", rootFeatures, "-b", strconv.Itoa(blockSize),
+	return run(ctx, f, "mke2fs", "-q", "-F", "-t", "ext4", "-O", rootFeatures, "-b", strconv.Itoa(blockSize),
 		"-I", strconv.Itoa(inodeSize), "-m", strconv.Itoa(reserved), "-L", "root", "-U", l.UUID, "-E", options,
 		diskArg, strconv.FormatInt(l.Root.Size/blockSize, 10))
 }
 
 // AddJournal gives the root filesystem its journal. It must not be mounted.
 func (l Layout) AddJournal(ctx context.Context, f *os.File) error {
-	return run(ctx, f, nil, "tune2fs", "-J", "size="+strconv.Itoa(journal), fmt.Sprintf("%s?offset=%d", diskArg, l.Root.Offset))
+	return run(ctx, f, "tune2fs", "-J", "size="+strconv.Itoa(journal), fmt.Sprintf("%s?offset=%d", diskArg, l.Root.Offset))
 }
 
 // makeESP makes the EFI system partition. The specification wants FAT32, which at this size takes clusters of one sector.
 func (l Layout) makeESP(ctx context.Context, f *os.File) error {
-	return run(ctx, f, nil, "mkfs.vfat", "-F", "32", "-s", "1", "--invariant", "-n", "ESP", "-i", strings.ReplaceAll(l.ESPUUID, "-", ""),
+	return run(ctx, f, "mkfs.vfat", "-F", "32", "-s", "1", "--invariant", "-n", "ESP", "-i", strings.ReplaceAll(l.ESPUUID, "-", ""),
 		"--offset", strconv.FormatInt(l.ESP.Offset/sector, 10), diskArg, strconv.FormatInt(l.ESP.Size/1024, 10))
 }
 
@@ -63,7 +63,7 @@ func (l Layout) WriteESP(ctx context.Context, f *os.File, files map[string][]byt
 	for _, folder := range folders(files) {
 		mmd = append(mmd, "::"+folder)
 	}
-	if err := run(ctx, f, nil, "mmd", mmd...); err != nil {
+	if err := run(ctx, f, "mmd", mmd...); err != nil {
 		return err
 	}
 	for _, name := range slices.Sorted(maps.Keys(files)) {
@@ -71,7 +71,7 @@ func (l Layout) WriteESP(ctx context.Context, f *os.File, files map[string][]byt
 		if err := os.WriteFile(local, files[name], 0o600); err != nil {
 			return fmt.Errorf("write the EFI system partition: %w", err)
 		}
-		if err := run(ctx, f, nil, "mcopy", "-i", image, local, "::"+name); err != nil {
+		if err := run(ctx, f, "mcopy", "-i", image, local, "::"+name); err != nil {
 			return err
 		}
 	}
@@ -93,23 +93,30 @@ func folders(files map[string][]byte) []string {
 const diskArg = "/dev/fd/3"
 
 // run runs a program of this machine that works on the disk.
-func run(ctx context.Context, f *os.File, env []string, program string, args ...string) error {
+func run(ctx context.Context, f *os.File, program string, args ...string) error {
 	cmd := exec.CommandContext(ctx, program, args...)
 	cmd.ExtraFiles = []*os.File{f}
-	// Times for e2fsprogs, dosfstools and mtools; a machine's own mke2fs.conf and mtools.conf must not count.
+	// Times for e2fsprogs, dosfstools and mtools; a machine's own mke2fs.conf must not count.
 	cmd.Env = append(os.Environ(), "LC_ALL=C", "TZ=UTC", "E2FSPROGS_FAKE_TIME="+epoch, "SOURCE_DATE_EPOCH="+epoch,
 		"MKE2FS_CONFIG=/dev/null", "MTOOLS_SKIP_CHECK=1")
-	cmd.Env = append(cmd.Env, env...)
-	var out bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &out, &out
-	err := cmd.Run()
+	if err := runTool(cmd); err != nil {
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		return err
+	}
+	return nil
+}
+
+// runTool runs a program. Its error carries what the program said, or which package has it.
+func runTool(cmd *exec.Cmd) error {
+	out, err := cmd.CombinedOutput()
+	name := filepath.Base(cmd.Path)
 	switch {
 	case err == nil:
 		return nil
-	case ctx.Err() != nil:
-		return context.Cause(ctx)
 	case errors.Is(err, exec.ErrNotFound):
-		return fmt.Errorf("%w: %s is not installed on this machine: run apt-get install %s", bake.ErrInvalid, program, tools()[program])
+		return fmt.Errorf("%w: %s is not installed on this machine: run apt-get install %s", sandbox.ErrUnavailable, name, packages()[name])
 	}
-	return fmt.Errorf("%s: %w: %s", program, err, strings.TrimSpace(out.String()))
+	return fmt.Errorf("%s: %w: %s", name, err, bytes.TrimSpace(out))
 }

@@ -6,9 +6,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
-	"strings"
+	"path/filepath"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/iibake/iibake/bake"
 	"github.com/iibake/iibake/bake/local/internal/sandbox"
@@ -18,7 +21,7 @@ const growTask = "layout: grow"
 
 // Tasks returns what this package does in a sandbox.
 func Tasks() map[string]sandbox.Task {
-	return map[string]sandbox.Task{growTask: growFilesystem}
+	return map[string]sandbox.Task{growTask: growMounted}
 }
 
 // Grow makes the disk larger, and with it the partition of its root, which must be the last one on the disk, and the root
@@ -42,11 +45,7 @@ func Grow(ctx context.Context, f *os.File, size bake.Size, log func(string)) (Ro
 	if root, err = growPartition(f, root, info.Size(), int64(size)); err != nil {
 		return Root{}, fmt.Errorf("grow disk to %v: %w", size, err)
 	}
-	job := sandbox.Job{
-		Task: growTask, Root: &sandbox.Root{Disk: f, Offset: root.Offset, Size: root.Size}, Bare: true,
-		Input: root.FSType, Log: log,
-	}
-	if err := sandbox.Run(ctx, job, nil); err != nil {
+	if err := growFilesystem(ctx, f, root, log); err != nil {
 		return Root{}, fmt.Errorf("grow disk to %v: %w", size, err)
 	}
 	return root, nil
@@ -117,26 +116,75 @@ func growMBR(f *os.File, root Root, size int64) (Root, error) {
 	return root, err
 }
 
-// growFilesystem is the task that makes a mounted filesystem as large as its partition.
-func growFilesystem(ctx context.Context, e *sandbox.Env, input json.RawMessage) (any, error) {
+// growFilesystem makes the filesystem as large as its partition.
+func growFilesystem(ctx context.Context, f *os.File, root Root, log func(string)) error {
+	if root.FSType == Ext4 {
+		return growExt4(ctx, f, root)
+	}
+	part := sandbox.Root{Disk: f, Offset: root.Offset, Size: root.Size}
+	return sandbox.Run(ctx, sandbox.Job{Task: growTask, Root: &part, Bare: true, Input: root.FSType, Log: log}, nil)
+}
+
+// growExt4 grows the filesystem in a file of its own: resize2fs would cut a larger file to the size of the filesystem,
+// wherever in it that begins, and a mounted one takes a capability that containers do not have.
+func growExt4(ctx context.Context, f *os.File, root Root) (err error) {
+	own, err := os.CreateTemp(filepath.Dir(f.Name()), "grow-*")
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, own.Close()) }()
+	if err := errors.Join(os.Remove(own.Name()), own.Truncate(root.Size)); err != nil {
+		return err
+	}
+	if err := copyData(own, 0, f, root.Extent); err != nil {
+		return err
+	}
+	const repaired = 1 // exit status
+	err = run(ctx, own, "e2fsck", "-f", "-p", diskArg)
+	if exit := (*exec.ExitError)(nil); err != nil && (!errors.As(err, &exit) || exit.ExitCode() != repaired) {
+		return err
+	}
+	if err := run(ctx, own, "resize2fs", diskArg); err != nil {
+		return err
+	}
+	return copyData(f, root.Offset, own, Extent{0, root.Size})
+}
+
+// copyData copies what is not a hole from a part of one file to an offset of another.
+func copyData(to *os.File, offset int64, from *os.File, part Extent) error {
+	end := part.Offset + part.Size
+	for at := part.Offset; at < end; {
+		data, err := from.Seek(at, unix.SEEK_DATA)
+		if errors.Is(err, unix.ENXIO) {
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("copy: %w", err)
+		}
+		hole, err := from.Seek(data, unix.SEEK_HOLE)
+		if err != nil {
+			return fmt.Errorf("copy: %w", err)
+		}
+		if data, hole = min(data, end), min(hole, end); hole > data {
+			w := io.NewOffsetWriter(to, offset+data-part.Offset)
+			if _, err := io.Copy(w, io.NewSectionReader(from, data, hole-data)); err != nil {
+				return fmt.Errorf("copy: %w", err)
+			}
+		}
+		at = hole
+	}
+	return nil
+}
+
+// growMounted is the task for filesystems that grow only where they are mounted.
+func growMounted(ctx context.Context, e *sandbox.Env, input json.RawMessage) (any, error) {
 	var kind FSType
 	if err := json.Unmarshal(input, &kind); err != nil {
 		return nil, err
 	}
-	argv, pkg := []string{"resize2fs", e.Dev}, "e2fsprogs"
-	switch kind {
-	case Ext4:
-	case XFS:
-		argv, pkg = []string{"xfs_growfs", e.Root}, "xfsprogs"
-	case Btrfs:
-		argv, pkg = []string{"btrfs", "filesystem", "resize", "max", e.Root}, "btrfs-progs"
+	argv := []string{"xfs_growfs", e.Root}
+	if kind == Btrfs {
+		argv = []string{"btrfs", "filesystem", "resize", "max", e.Root}
 	}
-	out, err := exec.CommandContext(ctx, argv[0], argv[1:]...).CombinedOutput()
-	if errors.Is(err, exec.ErrNotFound) {
-		return nil, fmt.Errorf("%w: %s is not installed on this machine: run apt-get install %s", bake.ErrInvalid, argv[0], pkg)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w: %s", argv[0], err, strings.TrimSpace(string(out)))
-	}
-	return nil, nil //nolint:nilnil // the result is on the disk
+	return nil, runTool(exec.CommandContext(ctx, argv[0], argv[1:]...))
 }

@@ -9,8 +9,10 @@ import (
 	"context"
 	"crypto/sha256"
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
+	"slices"
 
 	"github.com/iibake/iibake/bake"
 )
@@ -124,22 +126,22 @@ func espUUID(seed string) string {
 	return fmt.Sprintf("%02X%02X-%02X%02X", g[0], g[1], g[2], g[3])
 }
 
-// tools are the programs that Create and the methods of Layout run, and the Debian packages that have them.
-func tools() map[string]string {
+// packages are the Debian packages of the programs that this package runs.
+func packages() map[string]string {
 	return map[string]string{
-		"mke2fs": "e2fsprogs", "tune2fs": "e2fsprogs", "mkfs.vfat": "dosfstools", "mmd": "mtools", "mcopy": "mtools",
+		"mke2fs": "e2fsprogs", "tune2fs": "e2fsprogs", "e2fsck": "e2fsprogs", "resize2fs": "e2fsprogs",
+		"mkfs.vfat": "dosfstools", "mmd": "mtools", "mcopy": "mtools",
+		"xfs_growfs": "xfsprogs", "btrfs": "btrfs-progs",
 	}
 }
 
-// Missing returns the Debian packages that this machine lacks to make disks.
+// Missing returns the Debian packages that this machine lacks to create disks, sorted.
 func Missing() []string {
-	var missing []string
-	seen := map[string]bool{}
-	for program, pkg := range tools() {
-		if _, err := exec.LookPath(program); err != nil && !seen[pkg] {
-			seen[pkg] = true
-			missing = append(missing, pkg)
+	missing := map[string]bool{}
+	for _, program := range []string{"mke2fs", "tune2fs", "mkfs.vfat", "mmd", "mcopy"} {
+		if _, err := exec.LookPath(program); err != nil {
+			missing[packages()[program]] = true
 		}
 	}
-	return missing
+	return slices.Sorted(maps.Keys(missing))
 }
