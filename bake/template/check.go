@@ -156,7 +156,18 @@ func (l *loader) checkImages(p *Project) {
 			}
 		}
 	}
+	for _, t := range p.Images {
+		l.lineage(t, first)
+	}
 	l.circles(p, first)
+}
+
+// lineage checks a template against the one that it starts from, where the project has that one.
+func (l *loader) lineage(t bake.Template, byName map[string]bake.Template) {
+	if parent, ok := byName[t.ParentName()]; ok && t.ParentName() != "" && parent.Arch != t.Arch && parent.Arch != "" && t.Arch != "" {
+		l.fail(l.given[t.File].at("source.image"), fmt.Sprintf("%s is for %s, and %s is for %s", parent.Name, parent.Arch, t.Name, t.Arch),
+			"write the same arch in both")
+	}
 }
 
 func targetHint(target string, p *Project) string {

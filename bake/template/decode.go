@@ -2,7 +2,6 @@ package template
 
 import (
 	"fmt"
-	"maps"
 	"os"
 	"reflect"
 	"slices"
@@ -14,10 +13,8 @@ import (
 	"github.com/iibake/iibake/bake"
 )
 
-const (
-	maxValues = 50_000 // of a file with its aliases followed: a few anchors can stand for billions
-	maxMerges = 16     // merge keys within what merge keys bring in
-)
+// maxValues bounds the values of a file with its aliases followed: a few anchors can stand for billions.
+const maxValues = 50_000
 
 // places says where every value of a file stands, by its path: steps[0].copy.from.
 type places map[string]bake.Position
@@ -266,107 +263,9 @@ func (d *decoder) list(path string, n *yaml.Node, f field, v reflect.Value) {
 	}
 }
 
-type pair struct{ key, value *yaml.Node }
-
-// pairs returns the entries of a mapping with those that merge keys bring in, each key once.
-func (d *decoder) pairs(n *yaml.Node) []pair {
-	var pairs []pair
-	seen := map[string]*yaml.Node{}
-	d.own(n, func(key, value *yaml.Node) {
-		if first, ok := seen[key.Value]; ok {
-			d.fail(key, fmt.Sprintf("the key %s is here twice, first in line %d", quote(key.Value), first.Line), "remove one of them")
-			return
-		}
-		seen[key.Value] = key
-		pairs = append(pairs, pair{key, value})
-	})
-	d.merged(n, 0, func(key, value *yaml.Node) {
-		if _, ok := seen[key.Value]; !ok {
-			seen[key.Value] = key
-			pairs = append(pairs, pair{key, value})
-		}
-	})
-	return pairs
-}
-
-// own calls add for the entries that stand in n itself.
-func (d *decoder) own(n *yaml.Node, add func(key, value *yaml.Node)) {
-	for i := 0; i+1 < len(n.Content); i += 2 {
-		key, ok := d.follow(n.Content[i])
-		if !ok {
-			return
-		}
-		switch {
-		case isMerge(key):
-		case key.Kind != yaml.ScalarNode || isNull(key):
-			d.fail(key, "this key is no plain text", "write key: value")
-		default:
-			add(key, n.Content[i+1])
-		}
-	}
-}
-
-// merged calls add for what the merge keys of n bring in, the stronger first.
-func (d *decoder) merged(n *yaml.Node, depth int, add func(key, value *yaml.Node)) {
-	for i := 0; i+1 < len(n.Content); i += 2 {
-		if !isMerge(n.Content[i]) {
-			continue
-		}
-		value, ok := d.follow(n.Content[i+1])
-		if !ok {
-			return
-		}
-		from := []*yaml.Node{value}
-		if value.Kind == yaml.SequenceNode {
-			from = value.Content
-		}
-		for _, m := range from {
-			m, ok := d.follow(m)
-			if !ok {
-				return
-			}
-			if m.Kind != yaml.MappingNode || depth == maxMerges {
-				d.fail(m, "<< does not stand for a mapping", "write <<: *anchor, with the anchor at a mapping")
-				return
-			}
-			d.own(m, add)
-			d.merged(m, depth+1, add)
-		}
-	}
-}
-
-func isMerge(key *yaml.Node) bool { return key.Kind == yaml.ScalarNode && key.ShortTag() == "!!merge" }
-
 func compareNodes(a, b *yaml.Node) int {
 	if a.Line != b.Line {
 		return a.Line - b.Line
 	}
 	return a.Column - b.Column
-}
-
-// declared decodes the variables of a template and fills in what overrides them.
-func (d *decoder) declared(root *yaml.Node, dir string, o overrides) map[string]bake.Var {
-	vars := map[string]bake.Var{}
-	if root.Kind != yaml.MappingNode {
-		return vars
-	}
-	for _, p := range newDecoder(d.file, d.tables).pairs(root) {
-		if p.key.Value != "vars" {
-			continue
-		}
-		fields := d.tables.of(reflect.TypeFor[bake.Template]())
-		f := fields[slices.IndexFunc(fields, func(f field) bool { return f.key == "vars" })]
-		d.value("vars", p.value, f, reflect.ValueOf(&vars).Elem())
-	}
-	d.ready = "vars"
-	for _, name := range slices.Sorted(maps.Keys(vars)) {
-		vars[name] = d.override(name, vars[name], o)
-	}
-	for name, v := range vars {
-		if v.Secret != nil {
-			v.Secret.Dir = dir
-			vars[name] = v
-		}
-	}
-	return vars
 }

@@ -14,8 +14,10 @@ func formOf(name string) form {
 	case "image":
 		return form{`^[a-z0-9]+(-[a-z0-9]+)*$`, "write lower-case letters, digits and single dashes, for example web-server"}
 	case "image-ref":
-		return form{`^[a-z0-9]+(-[a-z0-9]+)*(@[a-z0-9]+([._-][a-z0-9]+)*|:[0-9A-Za-z][0-9A-Za-z._-]*)$`,
-			"write name@channel or name:version, for example base@candidate"}
+		return form{
+			`^[a-z0-9]+(-[a-z0-9]+)*(@[a-z0-9]+([._-][a-z0-9]+)*|:[0-9A-Za-z][0-9A-Za-z._-]*)$`,
+			"write name@channel or name:version, for example base@candidate",
+		}
 	case "name":
 		return form{`^[a-z0-9]+([._-][a-z0-9]+)*$`, "write lower-case letters and digits, separated by single dashes, dots or underscores, for example web-eu"}
 	case "line":
@@ -27,8 +29,10 @@ func formOf(name string) form {
 	case "suite":
 		return form{`^[a-z0-9][a-z0-9.-]*$`, "write a plain word, for example bookworm"}
 	case "package":
-		return form{`^[A-Za-z0-9@]([A-Za-z0-9+._:~=/-]*[A-Za-z0-9+._~])?$`,
-			"write the name of a package, which neither begins nor ends with a dash, for example nginx"}
+		return form{
+			`^[A-Za-z0-9@]([A-Za-z0-9+._:~=/-]*[A-Za-z0-9+._~])?$`,
+			"write the name of a package, which neither begins nor ends with a dash, for example nginx",
+		}
 	case "sha256":
 		return form{`^[0-9a-f]{64}$`, "write the 64 lower-case hexadecimal digits that sha256sum prints"}
 	case "url":

@@ -7,37 +7,41 @@ import (
 	"path"
 	"slices"
 	"strings"
-
-	"gopkg.in/yaml.v3"
 )
 
 const stayHint = "write a path that begins at the root of the repository and stays in it"
 
-// checkPath reports a path that is not in the repository, or is not what the field wants there.
-func (d *decoder) checkPath(n *yaml.Node, f field, name string) {
-	if problem := outside(name); problem != "" {
-		d.fail(n, fmt.Sprintf("%s: the path %s %s", f.subject(), quote(name), problem), stayHint)
-		return
+// checkPath says what is wrong with a path that is not in the repository, or is not what the field wants there.
+func (d *decoder) checkPath(f field, name string) (problem, hint string) {
+	if why := outside(name); why != "" {
+		return fmt.Sprintf("%s: the path %s %s", f.subject(), quote(name), why), stayHint
 	}
 	if f.path == "any" && path.Clean(name) == "." {
-		d.fail(n, f.subject()+": the whole repository would take .git and the catalog with it", "write the path of a file or a folder in it")
-		return
+		return f.subject() + ": the whole repository would take .git and the catalog with it", "write the path of a file or a folder in it"
 	}
 	info, err := d.root.Stat(path.Clean(name))
+	if err != nil {
+		return d.explainStat(f, name, err)
+	}
+	switch is := f.subject() + ": " + quote(name); {
+	case f.path == "file" && !info.Mode().IsRegular():
+		return is + " is no file", "write the path of a file"
+	case strings.HasSuffix(name, "/") && !info.IsDir():
+		return is + " is no folder", "leave the slash at its end away"
+	case !info.IsDir() && !info.Mode().IsRegular():
+		return is + " is neither a file nor a folder", "write the path of a file or a folder"
+	}
+	return "", ""
+}
+
+func (d *decoder) explainStat(f field, name string, err error) (problem, hint string) {
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		d.fail(n, fmt.Sprintf("%s: no file %s is in the repository", f.subject(), quote(name)), d.sibling(name))
-	case err != nil && strings.Contains(err.Error(), "escapes"): // os.Root has no name for this error
-		d.fail(n, fmt.Sprintf("%s: a symbolic link in %s leads out of the repository", f.subject(), quote(name)), stayHint)
-	case err != nil:
-		d.fail(n, fmt.Sprintf("%s: cannot look at %s: %v", f.subject(), quote(name), plainPathError(err)), "make it readable")
-	case f.path == "file" && !info.Mode().IsRegular():
-		d.fail(n, fmt.Sprintf("%s: %s is no file", f.subject(), quote(name)), "write the path of a file")
-	case strings.HasSuffix(name, "/") && !info.IsDir():
-		d.fail(n, fmt.Sprintf("%s: %s is no folder", f.subject(), quote(name)), "leave the slash at its end away")
-	case !info.IsDir() && !info.Mode().IsRegular():
-		d.fail(n, fmt.Sprintf("%s: %s is neither a file nor a folder", f.subject(), quote(name)), "write the path of a file or a folder")
+		return fmt.Sprintf("%s: no file %s is in the repository", f.subject(), quote(name)), d.sibling(name)
+	case strings.Contains(err.Error(), "escapes"): // os.Root has no name for this error
+		return fmt.Sprintf("%s: a symbolic link in %s leads out of the repository", f.subject(), quote(name)), stayHint
 	}
+	return fmt.Sprintf("%s: cannot look at %s: %v", f.subject(), quote(name), plainPathError(err)), "make it readable"
 }
 
 // outside says why a path cannot be in the repository, from its letters alone.

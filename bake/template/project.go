@@ -95,7 +95,9 @@ func (p *Project) complete(d *decoder) {
 	if p.Channels == nil {
 		p.Channels = map[string]Channel{}
 	}
-	p.Channels[Candidate] = p.Channels[Candidate] // an empty one unless the file says more
+	if _, ok := p.Channels[Candidate]; !ok {
+		p.Channels[Candidate] = Channel{}
+	}
 	p.check(d)
 }
 
@@ -133,7 +135,7 @@ func (p *Project) checkFleet(d *decoder, path string, f Fleet) {
 	}
 	r, path := f.Refresh, path+".refresh"
 	if r.MaxHealthy-r.MinHealthy > maxHealthySpan {
-		d.failOnce(path+".max_healthy", fmt.Sprintf("max_healthy is %d more than min_healthy", r.MaxHealthy-r.MinHealthy), "write at most 100 more")
+		d.failOnce(path+".min_healthy", fmt.Sprintf("max_healthy is %d and min_healthy %d", r.MaxHealthy, r.MinHealthy), "keep them at most 100 apart")
 	}
 	if n := len(r.Checkpoints); n > 0 && (!ascending(r.Checkpoints) || r.Checkpoints[n-1] != 100) {
 		d.failOnce(path+".checkpoints", "the checkpoints do not go up to 100", "write them ascending, the last one 100, for example [10, 50, 100]")

@@ -29,7 +29,10 @@ func (d *decoder) scalar(n *yaml.Node, f field, v reflect.Value) {
 		d.explain(n, f, v.Type(), err)
 		return
 	}
-	d.rules(n, f, text, v)
+	if text, hint := d.broken(f, text, v); text != "" {
+		d.fail(n, text, hint)
+		v.SetZero() // nothing is to be concluded from it
+	}
 }
 
 // fits reports whether a scalar with a YAML tag may stand where a value of typ is wanted.
@@ -48,7 +51,7 @@ func fits(tag string, f field, typ reflect.Type) bool {
 
 // set parses text into v: one of the kinds that the structs are made of.
 func set(v reflect.Value, text string) error {
-	if u, ok := v.Addr().Interface().(encoding.TextUnmarshaler); ok {
+	if u, ok := reflect.TypeAssert[encoding.TextUnmarshaler](v.Addr()); ok {
 		return u.UnmarshalText([]byte(text))
 	}
 	switch v.Kind() {
@@ -81,31 +84,32 @@ func (d *decoder) explain(n *yaml.Node, f field, typ reflect.Type, err error) {
 	d.fail(n, f.subject()+": "+text, hint)
 }
 
-// rules holds a decoded scalar against the tags of its field.
-func (d *decoder) rules(n *yaml.Node, f field, text string, v reflect.Value) {
+// broken holds a decoded scalar against the tags of its field and says what is wrong.
+func (d *decoder) broken(f field, text string, v reflect.Value) (problem, hint string) {
+	cannot := f.named("cannot be "+quote(text), "cannot hold "+quote(text))
 	switch {
 	case v.Kind() == reflect.String && text == "" && !f.scalar:
-		d.fail(n, f.named("is empty", "has an empty item"), d.want(f, v.Type())+", or remove it")
+		return f.named("is empty", "has an empty item"), d.want(f, v.Type()) + ", or remove it"
 	case strings.ContainsRune(text, 0):
-		d.fail(n, f.named("holds a zero byte", "has an item with a zero byte"), "remove it")
+		return f.named("holds a zero byte", "has an item with a zero byte"), "remove it"
 	case f.enum != nil && !slices.Contains(f.enum, text):
-		d.fail(n, f.named("cannot be "+quote(text), "cannot hold "+quote(text)), "write "+strings.Join(f.enum, " or "))
+		return cannot, "write " + strings.Join(f.enum, " or ")
 	case f.format != "":
 		if hint := d.forms.check(f.format, text); hint != "" {
-			d.fail(n, f.named("cannot be "+quote(text), "cannot hold "+quote(text)), hint)
+			return cannot, hint
 		}
 	case f.path != "":
-		d.checkPath(n, f, text)
-	default:
-		d.bounds(n, f, text, v)
+		return d.checkPath(f, text)
+	case !f.within(v):
+		return cannot, "write " + f.span()
 	}
+	return "", ""
 }
 
-func (d *decoder) bounds(n *yaml.Node, f field, text string, v reflect.Value) {
+// within reports whether v is in the bounds of its field.
+func (f field) within(v reflect.Value) bool {
 	low, high := bound(f.min, v.Type()), bound(f.max, v.Type())
-	if low.IsValid() && less(v, low) || high.IsValid() && less(high, v) {
-		d.fail(n, f.named("cannot be "+quote(text), "cannot hold "+quote(text)), "write "+f.span())
-	}
+	return (!low.IsValid() || !less(v, low)) && (!high.IsValid() || !less(high, v))
 }
 
 // bound parses the tag min or max.

@@ -138,7 +138,7 @@ func (s schemer) value(f field, typ reflect.Type) object {
 	case isText(typ):
 		return s.variable(textSchema(typ))
 	case typ.Kind() == reflect.Struct:
-		return s.ref(f, typ)
+		return s.ref(typ)
 	case typ.Kind() == reflect.Map:
 		inner := *s.withoutVars(f)
 		o := object{"type": "object", "additionalProperties": inner.value(f, typ.Elem())}
@@ -165,7 +165,7 @@ func (s schemer) withoutVars(f field) *schemer {
 }
 
 // ref puts a struct among the definitions and refers to it, or to it and its short form.
-func (s schemer) ref(f field, typ reflect.Type) object {
+func (s schemer) ref(typ reflect.Type) object {
 	name := strings.ToLower(typ.Name())
 	if !s.vars {
 		name += "-without-variables"

@@ -56,7 +56,7 @@ func (s shower) node(path string, f field, v reflect.Value) *yaml.Node {
 	if v.Kind() == reflect.Pointer {
 		v = v.Elem()
 	}
-	if u, ok := v.Interface().(encoding.TextMarshaler); ok {
+	if u, ok := reflect.TypeAssert[encoding.TextMarshaler](v); ok {
 		text, _ := u.MarshalText() // sizes, durations and modes always have a text
 		style := yaml.Style(0)
 		if v.Type() == reflect.TypeFor[bake.FileMode]() {
@@ -66,7 +66,7 @@ func (s shower) node(path string, f field, v reflect.Value) *yaml.Node {
 	}
 	switch v.Kind() {
 	case reflect.Struct:
-		return s.structure(path, f, v)
+		return s.structure(path, v)
 	case reflect.Map:
 		return s.mapping(path, f, v)
 	case reflect.Slice:
@@ -94,7 +94,7 @@ func (s shower) text(value string) *yaml.Node {
 }
 
 // structure returns a mapping, or the plain value where the struct has no other form for what it holds.
-func (s shower) structure(path string, f field, v reflect.Value) *yaml.Node {
+func (s shower) structure(path string, v reflect.Value) *yaml.Node {
 	m := &yaml.Node{Kind: yaml.MappingNode}
 	for _, f := range s.tables.of(v.Type()) {
 		if f.key == "-" {

@@ -40,8 +40,7 @@ func readAll(f fs.File) ([]byte, error) { return io.ReadAll(io.LimitReader(f, ma
 
 // plainPathError leaves away the operation and the path, which the position of the error says already.
 func plainPathError(err error) error {
-	var p *fs.PathError
-	if errors.As(err, &p) {
+	if p, ok := errors.AsType[*fs.PathError](err); ok {
 		return p.Err
 	}
 	return err

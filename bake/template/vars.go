@@ -146,12 +146,39 @@ func (l *loader) varFile(name string) layer {
 
 // readOutside reads a file that the user named on the command line, from wherever it lies.
 func readOutside(name string) ([]byte, error) {
-	f, err := os.Open(name) //nolint:gosec // the user chose the file
+	f, err := os.Open(name)
 	if err != nil {
 		return nil, plainPathError(err)
 	}
 	defer func() { _ = f.Close() }()
 	return readAll(f)
+}
+
+// declared decodes the variables of a template and fills in what overrides them.
+func (d *decoder) declared(root *yaml.Node, dir string, o overrides) map[string]bake.Var {
+	vars := map[string]bake.Var{}
+	if root.Kind != yaml.MappingNode {
+		return vars
+	}
+	for _, p := range newDecoder(d.file, d.tables).pairs(root) {
+		if p.key.Value != "vars" {
+			continue
+		}
+		fields := d.tables.of(reflect.TypeFor[bake.Template]())
+		f := fields[slices.IndexFunc(fields, func(f field) bool { return f.key == "vars" })]
+		d.value("vars", p.value, f, reflect.ValueOf(&vars).Elem())
+	}
+	d.ready = "vars"
+	for _, name := range slices.Sorted(maps.Keys(vars)) {
+		vars[name] = d.override(name, vars[name], o)
+	}
+	for name, v := range vars {
+		if v.Secret != nil {
+			v.Secret.Dir = dir
+			vars[name] = v
+		}
+	}
+	return vars
 }
 
 // override returns what a declared variable is after the overrides.
