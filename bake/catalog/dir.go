@@ -96,7 +96,9 @@ func (d *Dir) Put(ctx context.Context, key string, body []byte) error {
 	if err := CheckRecord(key); err != nil {
 		return fmt.Errorf("put: %w", err)
 	}
-	body = append([]byte{}, body...) // not nil, which would be a removal
+	if body == nil {
+		body = []byte{} // nil would be a removal
+	}
 	err := d.change(ctx, opPut, key, body, func(now []byte) error {
 		if now != nil && !bytes.Equal(now, body) {
 			return fmt.Errorf("%w with another body", ErrExists)
@@ -114,7 +116,7 @@ func (d *Dir) Swap(ctx context.Context, head string, old, next []byte) error {
 	if err := CheckHead(head); err != nil {
 		return fmt.Errorf("swap: %w", err)
 	}
-	err := d.change(ctx, opSwap, head, bytes.Clone(next), func(now []byte) error {
+	err := d.change(ctx, opSwap, head, next, func(now []byte) error {
 		if !same(now, old) {
 			return ErrMoved
 		}
@@ -159,16 +161,17 @@ func (d *Dir) commit(j *journal, op, key string, value []byte) error {
 		return errors.Join(err, remove(d.pending()))
 	}
 	e := entry{Op: op, Key: key, Value: digestOf(value)}
-	if err := j.append(e); err != nil {
-		return errors.Join(err, j.undo(), remove(d.pending()))
+	err := j.append(e)
+	if err == nil {
+		err = d.place(e)
 	}
-	if err := d.place(e); err != nil {
-		if undone := j.undo(); undone != nil {
-			return errors.Join(err, undone) // pending stays: the next change tries again
-		}
-		return errors.Join(err, remove(d.pending()))
+	if err == nil {
+		return d.finish(e)
 	}
-	return d.finish(e)
+	if undone := j.undo(); undone != nil {
+		return errors.Join(err, undone) // pending stays, in case the entry does too
+	}
+	return errors.Join(err, remove(d.pending()))
 }
 
 // announce makes pending durable, and the journal's name with it.
@@ -197,8 +200,8 @@ func (d *Dir) finish(e entry) error {
 	return errors.Join(syncDir(filepath.Dir(d.path(e.Key))), remove(d.pending()))
 }
 
-// settle completes or drops the change that a killed process left behind. last is the journal's last entry.
-func (d *Dir) settle(last entry) error {
+// settle completes or drops the change that a killed process left behind.
+func (d *Dir) settle(j *journal) error {
 	value, err := os.ReadFile(d.pending())
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
@@ -206,13 +209,19 @@ func (d *Dir) settle(last entry) error {
 	if err != nil {
 		return err
 	}
-	if last.Key == "" || last.Value != "" && last.Value != digestOf(value) {
+	if j.last.Key == "" || j.last.Value != "" && j.last.Value != digestOf(value) {
 		return remove(d.pending())
 	}
-	if err := errors.Join(mkdirAll(filepath.Dir(d.path(last.Key))), d.place(last)); err != nil {
+	if err := j.f.Sync(); err != nil { // the process may have died before it did
 		return err
 	}
-	return d.finish(last)
+	if err := mkdirAll(filepath.Dir(d.path(j.last.Key))); err != nil {
+		return err
+	}
+	if err := d.place(j.last); err != nil {
+		return err
+	}
+	return d.finish(j.last)
 }
 
 // Get implements [Catalog].

@@ -161,7 +161,7 @@ func (d *Dir) load(f *os.File) (*journal, error) {
 	if err := errors.Join(err, j.readEnd()); err != nil {
 		return nil, err
 	}
-	return j, d.settle(j.last)
+	return j, d.settle(j)
 }
 
 // readEnd finds the last whole line.
