@@ -2,6 +2,7 @@ package disk_test
 
 import (
 	"context"
+	"fmt"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -9,7 +10,8 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/iibake/iibake/bake"
+	"golang.org/x/sys/unix"
+
 	"github.com/iibake/iibake/bake/disk"
 )
 
@@ -81,50 +83,53 @@ func BenchmarkMaterialise(b *testing.B) {
 			b.Fatal(err)
 		}
 		b.StopTimer()
-		_ = os.Remove(out.Name())
+		_, _ = out.Close(), os.Remove(out.Name())
 		b.StartTimer()
 	}
 }
 
-func mustImport(tb testing.TB, s *disk.Store, f *os.File, base bake.Digest) bake.Digest {
-	tb.Helper()
-	d, err := s.Import(context.Background(), f, base, nil)
-	if err != nil {
-		tb.Fatal(err)
-	}
-	return d
-}
-func openStore(tb testing.TB, dir string) *disk.Store {
-	tb.Helper()
-	s, err := disk.Open(dir)
-	if err != nil {
-		tb.Fatal(err)
-	}
-	tb.Cleanup(func() {
-		if err := s.Close(); err != nil {
-			tb.Error(err)
+// BenchmarkMemory reports the peak memory of a process that imports an 8 GiB disk with 2 GiB of data, imports it again on top
+// of that, and materialises it.
+func BenchmarkMemory(b *testing.B) {
+	f := benchDisk(b, 8<<30, 2<<30)
+	for b.Loop() {
+		out, err := child(b.Context(), "memory", b.TempDir(), f.Name(), filepath.Join(b.TempDir(), "out.raw")).Output()
+		if err != nil {
+			b.Fatal(err)
 		}
-	})
-	return s
+		peak, err := strconv.ParseFloat(string(out), 64)
+		if err != nil {
+			b.Fatal(err)
+		}
+		b.ReportMetric(peak/(1<<20), "peak-MiB")
+	}
 }
 
-// newFile returns a file of size bytes that is one hole.
-func newFile(tb testing.TB, size int64) *os.File {
-	tb.Helper()
-	f, err := os.CreateTemp(tb.TempDir(), "disk-*.raw")
+// childMemory prints the bytes of memory that it needed at most.
+func childMemory(args []string) error {
+	s, err := disk.Open(args[0])
 	if err != nil {
-		tb.Fatal(err)
+		return err
 	}
-	tb.Cleanup(func() { _ = f.Close() })
-	if err := f.Truncate(size); err != nil {
-		tb.Fatal(err)
+	d, err := importFile(s, args[1], "")
+	if err != nil {
+		return err
 	}
-	return f
-}
-
-func writeAt(tb testing.TB, f *os.File, offset int64, data []byte) {
-	tb.Helper()
-	if _, err := f.WriteAt(data, offset); err != nil {
-		tb.Fatal(err)
+	if d, err = importFile(s, args[1], d); err != nil {
+		return err
 	}
+	out, err := os.Create(args[2])
+	if err != nil {
+		return err
+	}
+	defer func() { _ = out.Close() }()
+	if err := s.Materialise(context.Background(), d, out, nil); err != nil {
+		return err
+	}
+	var usage unix.Rusage
+	if err := unix.Getrusage(unix.RUSAGE_SELF, &usage); err != nil {
+		return err
+	}
+	_, err = fmt.Print(usage.Maxrss << 10) // in KiB on Linux
+	return err
 }

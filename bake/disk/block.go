@@ -127,6 +127,13 @@ func (s *Store) has(d bake.Digest, block []byte) bool {
 	return s.readBlock(d, buf[:BlockSize]) == nil && bytes.Equal(buf[:BlockSize], block)
 }
 
+// exists reports whether the store holds the block in some form. It is for blocks that are known from a manifest, a thousand
+// at a time.
+func (s *Store) exists(d bake.Digest) bool {
+	info, err := os.Lstat(s.path(blocksDir, d.Hex()))
+	return err == nil && info.Size() > 0
+}
+
 // readFile reads as much of a file as buf can take.
 func readFile(name string, buf []byte) (int, error) {
 	f, err := os.Open(name) //nolint:gosec // the name is made of a digest

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 
 	"golang.org/x/sys/unix"
 
@@ -48,18 +47,18 @@ func (s *Store) syncDir(dir string) error {
 
 func isFull(err error) bool { return errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) }
 
-// explainFull tells what to do if err says that the filesystem of a path is full. need is how many bytes are missing at most.
-func explainFull(err error, path string, need int64) error {
+// explainFull tells what to do if err says that the filesystem of dir is full. need is how many bytes are missing at most.
+func explainFull(err error, dir string, need int64) error {
 	if !isFull(err) {
 		return err
 	}
 	free := "an unknown amount"
 	var st unix.Statfs_t
-	if unix.Statfs(filepath.Dir(path), &st) == nil {
+	if unix.Statfs(dir, &st) == nil {
 		free = mebibytes(int64(st.Bavail) * int64(st.Bsize)) //nolint:gosec,unconvert // the types differ between systems
 	}
 	return fmt.Errorf("%w: the filesystem of %s is full: up to %s are needed there and %s is free: free some space, "+
-		"for example with iibake gc --store, and run the command again", err, path, mebibytes(need), free)
+		"for example with iibake gc --store, and run the command again", err, dir, mebibytes(need), free)
 }
 
 func mebibytes(n int64) string { return fmt.Sprintf("%d MiB", (n+int64(bake.MiB)-1)/int64(bake.MiB)) }

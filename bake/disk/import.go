@@ -34,7 +34,7 @@ func (s *Store) Import(ctx context.Context, f *os.File, base bake.Digest, progre
 	d, err := im.run(ctx, base)
 	if err != nil {
 		if isFull(err) {
-			err = explainFull(errors.Join(err, s.undo(context.WithoutCancel(ctx), im.stored)), s.path(blocksDir, ""), im.progress.left())
+			err = explainFull(errors.Join(err, s.undo(context.WithoutCancel(ctx), im.stored)), s.dir, im.progress.left())
 		}
 		return "", fmt.Errorf("import %s: %w", f.Name(), err)
 	}
@@ -110,7 +110,7 @@ func (im *importer) blocks(ctx context.Context, todo []candidate) (Manifest, err
 	scan.SetLimit(workers())
 	for i, c := range todo {
 		scan.Go(func() (err error) {
-			if err := context.Cause(ctx); err != nil {
+			if err := ctx.Err(); err != nil {
 				return err
 			}
 			if digests[i], err = im.block(c); err != nil {
@@ -155,7 +155,7 @@ func (im *importer) block(c candidate) (bake.Digest, error) {
 	if d == zeroBlock && c.base == "" {
 		return "", nil
 	}
-	if d == c.base || !im.claim(d) || im.s.has(d, raw) {
+	if d == c.base && im.s.exists(d) || !im.claim(d) || im.s.has(d, raw) {
 		return d, nil
 	}
 	return d, im.save(d, raw)

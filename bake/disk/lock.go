@@ -42,7 +42,7 @@ func (s *Store) waitLock(ctx context.Context, name string, how int) (unlock func
 		}
 		select {
 		case <-ctx.Done():
-			return nil, fmt.Errorf("wait for the lock of the block store in %s: %w", s.dir, context.Cause(ctx))
+			return nil, fmt.Errorf("wait for the lock of the block store in %s: %w", s.dir, ctx.Err())
 		case <-time.After(pause):
 		}
 	}

@@ -99,12 +99,21 @@ func (m Manifest) check() error {
 		if b.Index < next {
 			return fmt.Errorf("block %d is out of order", b.Index)
 		}
-		if b.Index > (m.Size-1)/BlockSize {
+		if b.Index >= m.count() {
 			return fmt.Errorf("block %d lies behind the end of the disk at byte %d", b.Index, m.Size)
 		}
 		next = b.Index + 1
 	}
 	return nil
+}
+
+// count returns how many blocks the disk has, absent ones included.
+func (m Manifest) count() int64 {
+	n := m.Size / BlockSize
+	if m.Size%BlockSize > 0 {
+		n++
+	}
+	return n
 }
 
 // Digest returns the name of m: the digest of its encoding.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 
 	"golang.org/x/sync/errgroup"
 
@@ -33,7 +34,7 @@ func (s *Store) Materialise(ctx context.Context, d bake.Digest, f *os.File, prog
 	meter := meter{report: progress, total: m.Stored()}
 	if err := s.materialise(ctx, d, m, f, &meter); err != nil {
 		err = errors.Join(err, f.Truncate(0))
-		return fmt.Errorf("materialise %s: %w", f.Name(), explainFull(err, f.Name(), meter.left()))
+		return fmt.Errorf("materialise %s: %w", f.Name(), explainFull(err, filepath.Dir(f.Name()), meter.left()))
 	}
 	return nil
 }
@@ -69,7 +70,7 @@ func (s *Store) eachBlock(ctx context.Context, blocks []Block, do func(ctx conte
 			return do(each, b, buf[:BlockSize])
 		})
 	}
-	return cmp.Or(g.Wait(), context.Cause(ctx))
+	return cmp.Or(g.Wait(), ctx.Err())
 }
 
 // writePages writes b without its pages of zeros.

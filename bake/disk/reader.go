@@ -1,10 +1,11 @@
 package disk
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
-	"sort"
+	"slices"
 	"sync"
 
 	"github.com/iibake/iibake/bake"
@@ -52,8 +53,8 @@ func (r *reader) block(index int64) ([]byte, error) {
 		return r.buf[:], nil
 	}
 	r.held = -1
-	i := sort.Search(len(r.m.Blocks), func(i int) bool { return r.m.Blocks[i].Index >= index })
-	if i == len(r.m.Blocks) || r.m.Blocks[i].Index != index {
+	i, ok := slices.BinarySearchFunc(r.m.Blocks, index, func(b Block, index int64) int { return cmp.Compare(b.Index, index) })
+	if !ok {
 		clear(r.buf[:])
 	} else if err := r.s.diskBlock(context.Background(), r.d, r.m.Blocks[i], r.buf[:]); err != nil {
 		return nil, err

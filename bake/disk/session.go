@@ -34,7 +34,8 @@ func (s *session) pin(d bake.Digest) error {
 			return err
 		}
 	}
-	if _, err := s.file.WriteString(string(d) + "\n"); err != nil {
+	// The line begins with a line feed as well, in case a full disk has cut off the one before it.
+	if _, err := s.file.WriteString("\n" + string(d) + "\n"); err != nil {
 		return err
 	}
 	s.pins[d] = struct{}{}
@@ -59,7 +60,11 @@ func (s *session) close() error {
 	if s.file == nil {
 		return nil
 	}
-	err := errors.Join(os.Remove(s.file.Name()), s.file.Close())
+	err := os.Remove(s.file.Name())
+	if errors.Is(err, os.ErrNotExist) { // somebody has removed the whole store
+		err = nil
+	}
+	err = errors.Join(err, s.file.Close())
 	s.file, s.pins = nil, nil
 	return err
 }
@@ -75,7 +80,7 @@ func (s *Store) hold(ctx context.Context, d bake.Digest) (Manifest, error) {
 	if err != nil {
 		return Manifest{}, err
 	}
-	return m, s.session.pin(d)
+	return m, explainFull(s.session.pin(d), s.dir, page)
 }
 
 // pinned returns the manifests that running processes work with, and the session files of those that ended.

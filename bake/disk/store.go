@@ -44,7 +44,7 @@ func (s *Store) Manifest(ctx context.Context, d bake.Digest) (Manifest, error) {
 func (s *Store) Layer(key bake.Digest) (bake.Digest, error) {
 	d, err := s.layer(context.Background(), key)
 	if err != nil {
-		return "", fmt.Errorf("layer %s: %w", key.Short(), err)
+		return "", fmt.Errorf("layer %s: %w", key.Short(), explainFull(err, s.dir, page))
 	}
 	return d, nil
 }
@@ -95,7 +95,7 @@ func (s *Store) readLayer(key bake.Digest) (bake.Digest, error) {
 // SetLayer keeps a manifest of the store under a key, in place of the one that may be there.
 func (s *Store) SetLayer(key, manifest bake.Digest) error {
 	if err := s.setLayer(context.Background(), key, manifest); err != nil {
-		return fmt.Errorf("set layer %s: %w", key.Short(), explainFull(err, s.path(layersDir, ""), page))
+		return fmt.Errorf("set layer %s: %w", key.Short(), explainFull(err, s.dir, page))
 	}
 	return nil
 }

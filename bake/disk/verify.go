@@ -25,8 +25,12 @@ func (p Problem) String() string { return p.Text }
 // corrupt, by disk. A block that several disks share is read once, and a problem of the first of them. progress may be nil; it
 // is called by one goroutine at a time, with bytes of blocks. The error is for what kept Verify from looking.
 func (s *Store) Verify(ctx context.Context, live []bake.Digest, progress func(done, total int64)) ([]Problem, error) {
-	v := verifier{s: s}
-	if err := v.run(ctx, live, progress); err != nil {
+	own, err := Open(s.dir) // what is being looked at is in use until the end of this function, not until s is closed
+	if err != nil {
+		return nil, fmt.Errorf("verify: %w", err)
+	}
+	v := verifier{s: own}
+	if err := errors.Join(v.run(ctx, live, progress), own.Close()); err != nil {
 		return nil, fmt.Errorf("verify: %w", err)
 	}
 	slices.SortFunc(v.problems, func(a, b Problem) int {
@@ -73,7 +77,7 @@ func (v *verifier) manifests(ctx context.Context, live []bake.Digest) (map[bake.
 		m, err := v.s.hold(ctx, d)
 		switch {
 		case ctx.Err() != nil:
-			return nil, nil, context.Cause(ctx)
+			return nil, nil, ctx.Err()
 		case errors.Is(err, ErrNotFound) && !slices.Contains(live, d): // collected a moment ago
 		case err != nil:
 			v.add(d, err)
