@@ -67,3 +67,21 @@ func mountTmpfs(t *testing.T) string {
 	t.Cleanup(func() { must(t, unix.Unmount(dir, 0)) }) // not lazily: nothing may be open any more
 	return dir
 }
+
+// TestUndone lets a change fail at its very last step, by another file system where the value has to go.
+func TestUndone(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	d := openDir(t, dir)
+	must(t, d.Put(t.Context(), "images/web/1", []byte("one")))
+	disk := filepath.Join(dir, "data", "images", "web")
+	must(t, unix.Mount("tmpfs", disk, "tmpfs", 0, "size=64k"))
+	err := d.Put(t.Context(), "images/web/2", []byte("two"))
+	must(t, unix.Unmount(disk, 0))
+	if !errors.Is(err, unix.EXDEV) {
+		t.Errorf("got %v, want %v", err, unix.EXDEV)
+	}
+	wantProblems(t, d)
+	must(t, d.Put(t.Context(), "images/web/2", []byte("another")))
+	wantProblems(t, d)
+}
