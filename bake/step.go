@@ -71,7 +71,7 @@ type User struct {
 	Home   string   `yaml:"home" json:"home,omitempty" format:"absolute" example:"/srv/app" doc:"absolute path of the home directory"`
 	Shell  string   `yaml:"shell" json:"shell,omitempty" format:"absolute" example:"/bin/bash" doc:"absolute path of the login shell"`
 	Groups []string `yaml:"groups" json:"groups,omitempty" format:"user" example:"docker" doc:"further groups; made if they do not exist"`
-	Keys   []string `yaml:"ssh_keys" json:"ssh_keys,omitempty" format:"ssh-key" example:"ssh-ed25519 AAAA… me@example.org" doc:"public keys that may log in"`
+	Keys   []string `yaml:"ssh_keys" json:"ssh_keys,omitempty" format:"ssh-key" example:"ssh-ed25519 AAAAC3NzaC1lZDI1NTE5 me@example.org" doc:"public keys that may log in"`
 	Sudo   bool     `yaml:"sudo" json:"sudo,omitempty" doc:"may become root without a password"`
 }
 

@@ -15,6 +15,9 @@ import (
 func completeTemplate(d *decoder, t *bake.Template) {
 	defaults(d.tables, d.given, t)
 	c := checker{d}
+	if len(t.Name) > maxName {
+		c.fail("name", fmt.Sprintf("the name has %d letters", len(t.Name)), fmt.Sprintf("write at most %d", maxName))
+	}
 	c.source(t)
 	for i := range t.Steps {
 		c.step("steps["+strconv.Itoa(i)+"]", &t.Steps[i], t.Dir)
@@ -22,6 +25,9 @@ func completeTemplate(d *decoder, t *bake.Template) {
 	c.tests(t)
 	c.unique("publish.targets", t.Publish.Targets)
 }
+
+// maxName leaves room for a version behind the name where a cloud allows 128 letters for both.
+const maxName = 64
 
 // checker reports what does not go together in one template.
 type checker struct{ d *decoder }

@@ -76,6 +76,9 @@ func (l *loader) glob(pattern string) ([]string, string) {
 	if problem := outside(pattern); problem != "" {
 		return nil, problem
 	}
+	if strings.Contains(pattern, "**") {
+		return nil, "has **, which is not supported"
+	}
 	names, err := fs.Glob(l.root.FS(), path.Clean(pattern))
 	if err != nil {
 		return nil, "is no pattern: a bracket is not closed"

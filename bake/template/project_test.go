@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/iibake/iibake/bake"
@@ -231,6 +232,25 @@ steps: [{ run: "true", env: { A: "${{ vars.token }}" } }]
 	}
 	if secret := p.Images[0].Steps[0].Env["A"].Secret; secret == nil || secret.File != "token.txt" || secret.Dir != dir {
 		t.Errorf("secret %+v: want token.txt in the repository", secret)
+	}
+}
+
+// TestLoadIsSteady: the same files give the same errors in the same order, also from many goroutines at once.
+func TestLoadIsSteady(t *testing.T) {
+	t.Parallel()
+	dir := project(t, small+"targets: { a: { region: x }, b: { region: x }, c: {} }\nfleets: { a: { target: x }, b: {}, c: { target: y } }\n",
+		"version: 1\nvars: { a: [], b: [], c: [] }\nsteps: [{ env: { A: [], B: [], C: \"${{ vars.x }}\" } }]\n")
+	said := make([]string, 8)
+	var loads sync.WaitGroup
+	for i := range said {
+		loads.Go(func() {
+			_, err := template.Load(dir, template.Options{})
+			said[i] = fmt.Sprint(err)
+		})
+	}
+	loads.Wait()
+	if unique := slices.Compact(said); len(unique) != 1 || !strings.Contains(unique[0], "web.yaml") {
+		t.Errorf("errors differ: %s", strings.Join(unique, "\n\n"))
 	}
 }
 

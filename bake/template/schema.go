@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 
+	"gopkg.in/yaml.v3"
+
 	"github.com/iibake/iibake/bake"
 )
 
@@ -116,7 +118,22 @@ func (s schemer) property(f field) object {
 	if f.def != "" {
 		o["default"] = jsonDefault(f)
 	}
+	if f.example != "" {
+		o["examples"] = []any{jsonExample(f)}
+	}
 	return o
+}
+
+func jsonExample(f field) any {
+	text := f.exampleOf(f.typ)
+	if typ := deref(f.typ); isText(typ) || typ.Kind() == reflect.String {
+		return text
+	}
+	var v any
+	if err := yaml.Unmarshal([]byte(text), &v); err != nil {
+		panic("bake/template: tag example of " + f.key + ": " + err.Error())
+	}
+	return v
 }
 
 func jsonDefault(f field) any {

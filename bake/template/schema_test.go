@@ -3,6 +3,7 @@ package template_test
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -125,6 +126,65 @@ func imageFiles(p *template.Project) []string {
 		names = append(names, image.File)
 	}
 	return names
+}
+
+// TestDefaultsAndExamplesAreGood holds what the schema itself says against the schema: it is what people copy.
+func TestDefaultsAndExamplesAreGood(t *testing.T) {
+	t.Parallel()
+	for _, kind := range []template.Kind{template.ProjectFile, template.TemplateFile} {
+		b, err := template.Schema(kind)
+		if err != nil {
+			t.Fatal(err)
+		}
+		doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(b))
+		if err != nil {
+			t.Fatal(err)
+		}
+		c := jsonschema.NewCompiler()
+		if err := c.AddResource("schema.json", doc); err != nil {
+			t.Fatal(err)
+		}
+		n := 0
+		properties(doc, "", func(place string, property map[string]any) {
+			schema, err := c.Compile("schema.json#" + place)
+			if err != nil {
+				t.Fatal(err)
+			}
+			values, _ := property["examples"].([]any)
+			if def, ok := property["default"]; ok {
+				values = append(values, def)
+			}
+			for _, v := range values {
+				if n++; schema.Validate(v) != nil {
+					t.Errorf("%s: %s: %v is not valid: %v", kind, place, v, schema.Validate(v))
+				}
+			}
+			if property["description"] == "" {
+				t.Errorf("%s: %s has no description", kind, place)
+			}
+		})
+		if n < 15 {
+			t.Errorf("%s: %d defaults and examples: want all of them", kind, n)
+		}
+	}
+}
+
+// properties calls do for every property in a schema.
+func properties(node any, place string, do func(place string, property map[string]any)) {
+	object, _ := node.(map[string]any)
+	for name, child := range object {
+		at := place + "/" + name
+		if name == "properties" {
+			for key, property := range child.(map[string]any) {
+				do(at+"/"+key, property.(map[string]any))
+			}
+		}
+		properties(child, at, do)
+	}
+	list, _ := node.([]any)
+	for i, child := range list {
+		properties(child, fmt.Sprintf("%s/%d", place, i), do)
+	}
 }
 
 // TestSchemaAgreesWithLoad holds documents against the schema and against the decoder. Both must say the same of each.

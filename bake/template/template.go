@@ -158,15 +158,25 @@ func (l *loader) templateFiles(p *Project) []string {
 		if pattern == "" {
 			continue // the decoder has said so
 		}
+		pos := l.given[projectFile].at("templates[" + strconv.Itoa(i) + "]")
 		names, problem := l.glob(pattern)
-		names = slices.DeleteFunc(names, func(name string) bool { return name == projectFile || slices.Contains(files, name) })
-		switch pos := l.given[projectFile].at("templates[" + strconv.Itoa(i) + "]"); {
-		case problem != "":
-			l.errs = append(l.errs, Error{pos, fmt.Sprintf("the pattern %s %s", quote(pattern), problem), stayHint})
-		case len(names) == 0:
-			l.errs = append(l.errs, Error{pos, fmt.Sprintf("no further file matches %s", quote(pattern)), "create one, or remove the pattern"})
+		if problem != "" {
+			l.fail(pos, fmt.Sprintf("the pattern %s %s", quote(pattern), problem), "write one such as images/*.yaml, from the root of the repository")
+			continue
 		}
-		files = append(files, names...)
+		names = slices.DeleteFunc(names, func(name string) bool { return name == projectFile })
+		before := len(files)
+		for _, name := range names {
+			if !slices.Contains(files, name) {
+				files = append(files, name)
+			}
+		}
+		switch {
+		case len(names) == 0:
+			l.fail(pos, fmt.Sprintf("no file matches %s", quote(pattern)), "create one, or remove the pattern")
+		case len(files) == before:
+			l.fail(pos, fmt.Sprintf("what matches %s matches an earlier pattern, too", quote(pattern)), "remove one of the two")
+		}
 	}
 	return files
 }

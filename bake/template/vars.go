@@ -5,7 +5,6 @@ import (
 	"maps"
 	"os"
 	"reflect"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -83,11 +82,13 @@ func (d *decoder) wholeSecret(n *yaml.Node, typ reflect.Type) (*bake.Secret, boo
 	if typ != reflect.TypeFor[bake.Value]() || n.Kind != yaml.ScalarNode || d.vars == nil {
 		return nil, false
 	}
-	m := regexp.MustCompile(`^\$\{\{\s*vars\.(\w+)\s*\}\}$`).FindStringSubmatch(n.Value)
-	if m == nil || d.vars[m[1]].Secret == nil {
+	inside, opened := strings.CutPrefix(n.Value, opening)
+	inside, closed := strings.CutSuffix(inside, closing)
+	name, isVar := strings.CutPrefix(strings.TrimSpace(inside), "vars.")
+	if !opened || !closed || !isVar || d.vars[name].Secret == nil {
 		return nil, false
 	}
-	secret := *d.vars[m[1]].Secret
+	secret := *d.vars[name].Secret
 	return &secret, true
 }
 
