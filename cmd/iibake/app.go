@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	"github.com/urfave/cli/v2"
+
+	"github.com/iibake/iibake/cmd/iibake/internal/ui"
 )
 
 // run is the whole program: it does what args say and returns the exit code.
@@ -34,7 +36,7 @@ func newApp(con *console) *cli.App {
 			initCommand(con), checkCommand(con), schemaCommand(con),
 			buildCommand(con), testCommand(con), imagesCommand(con), showCommand(con), diffCommand(con), runCommand(con), exportCommand(con),
 			gcCommand(con), verifyCommand(con),
-			completionCommand(con), versionCommand(con), helpCommand(), manCommand(con),
+			completionCommand(con), versionCommand(con), helpCommand(), manCommand(con), guestCommand(con),
 		},
 	}
 	app.CustomAppHelpTemplate = appHelp(app)
@@ -50,9 +52,13 @@ func globalFlags() []cli.Flag {
 	return []cli.Flag{
 		&cli.StringFlag{Name: "dir", Aliases: []string{"C"}, Value: ".", Usage: "the project is in `FOLDER` or above it"},
 		&cli.StringFlag{Name: "catalog", EnvVars: []string{"IIBAKE_CATALOG"}, Usage: "use the catalog in `FOLDER`, whatever iibake.yaml says"},
-		&cli.StringFlag{Name: "progress", Value: "auto", EnvVars: []string{"IIBAKE_PROGRESS"}, Usage: "show progress as `KIND`: auto, bars, plain, json or none"},
+		&cli.StringFlag{
+			Name: "progress", Value: ui.Auto, EnvVars: []string{"IIBAKE_PROGRESS"}, Usage: "show progress as `KIND`: auto, bars, plain, json or none",
+			Action: oneOf("progress", ui.Auto, ui.Bars, ui.Plain, ui.JSON, ui.None),
+		},
 		&cli.BoolFlag{Name: "verbose", Aliases: []string{"v"}, Usage: "show the output of every program that is run"},
 		&cli.BoolFlag{Name: "no-color", Usage: "no colours (also: NO_COLOR)"},
+		helpFlag(), // urfave/cli adds none beside a help verb of ours
 		&cli.BoolFlag{Name: "version", Usage: "show the version", Hidden: true},
 	}
 }

@@ -173,4 +173,3 @@ func (b *building) result(name string) *result {
 	i := slices.IndexFunc(b.results, func(r *result) bool { return r.Name == name })
 	return b.results[i]
 }
-

@@ -2,9 +2,10 @@ package main
 
 import (
 	"fmt"
+	"os"
+	"strings"
 
 	"github.com/urfave/cli/v2"
-
 )
 
 func completionCommand(con *console) *cli.Command {
@@ -29,7 +30,7 @@ func completionCommand(con *console) *cli.Command {
 				if err != nil {
 					return err
 				}
-				return con.printf("%s", script)
+				return con.printf("%s", strings.ReplaceAll(script, "`", "")) // they mark values in our help
 			}
 			return fmt.Errorf("%w: completion %s: want bash, zsh or fish", errUsage, args[0])
 		},
@@ -75,9 +76,21 @@ else
 fi
 `
 
+// orFlags completes a word that begins with a dash to an option, and any other one as operand does. The word stands before
+// the option that asks for completions.
+func orFlags(operand cli.BashCompleteFunc) cli.BashCompleteFunc {
+	return func(c *cli.Context) {
+		if n := len(os.Args); n > 2 && strings.HasPrefix(os.Args[n-2], "-") {
+			cli.DefaultCompleteWithFlags(c.Command)(c)
+			return
+		}
+		operand(c)
+	}
+}
+
 // completeImages writes the images that an operand can mean.
 func completeImages(con *console) cli.BashCompleteFunc {
-	return func(c *cli.Context) {
+	return orFlags(func(c *cli.Context) {
 		r, err := openRecord(c)
 		if err != nil {
 			return // whoever presses Tab wants no errors
@@ -98,12 +111,12 @@ func completeImages(con *console) cli.BashCompleteFunc {
 				_ = con.printf("%s@%s\n", img.Name, ch)
 			}
 		}
-	}
+	})
 }
 
 // completeTemplates writes the templates of the project.
 func completeTemplates(con *console) cli.BashCompleteFunc {
-	return func(c *cli.Context) {
+	return orFlags(func(c *cli.Context) {
 		p, err := loadProject(c)
 		if err != nil {
 			return
@@ -111,5 +124,5 @@ func completeTemplates(con *console) cli.BashCompleteFunc {
 		for _, t := range p.Images {
 			_ = con.printf("%s\n", t.Name)
 		}
-	}
+	})
 }

@@ -6,13 +6,13 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/urfave/cli/v2"
 	"golang.org/x/term"
 
-	"github.com/iibake/iibake/bake"
 	"github.com/iibake/iibake/cmd/iibake/internal/ui"
 )
 
@@ -129,13 +129,18 @@ func terminal(stream any) (fd int, ok bool) {
 // outputFlag chooses the form of the result.
 func outputFlag() cli.Flag {
 	return &cli.StringFlag{
-		Name: "output", Aliases: []string{"o"}, Value: "text", Usage: "write the result as `FORM`: text or json",
-		Action: func(_ *cli.Context, v string) error {
-			if v != "text" && v != "json" {
-				return fmt.Errorf("%w: --output %s: want text or json", bake.ErrInvalid, v)
-			}
+		Name: "output", Aliases: []string{"o"}, Value: "text", Usage: "write the result as `FORM`: text or json", Action: oneOf("output", "text", "json"),
+	}
+}
+
+// oneOf checks the value of an option.
+func oneOf(name string, values ...string) func(*cli.Context, string) error {
+	return func(_ *cli.Context, v string) error {
+		if slices.Contains(values, v) {
 			return nil
-		},
+		}
+		last := len(values) - 1
+		return fmt.Errorf("%w: --%s %s: want %s or %s", errUsage, name, v, strings.Join(values[:last], ", "), values[last])
 	}
 }
 

@@ -23,7 +23,7 @@ func exportCommand(con *console) *cli.Command {
 		Description: "raw is what dd wants, qcow2 QEMU and OpenStack, vmdk (stream optimized) VMware, vhd (fixed to its exact size) Azure and Hyper-V.\n" +
 			"The file appears when it is whole, and replaces another one only with --force.",
 		Flags: []cli.Flag{
-			&cli.StringFlag{Name: "format", Aliases: []string{"f"}, Value: "qcow2", Usage: "`FORM` of the file: raw, qcow2, vmdk or vhd"},
+			&cli.StringFlag{Name: "format", Aliases: []string{"f"}, Value: "qcow2", Usage: "`FORM` of the file: raw, qcow2, vmdk or vhd", Action: oneOf("format", "raw", "qcow2", "vmdk", "vhd")},
 			&cli.StringFlag{Name: "output", Aliases: []string{"o"}, Usage: "write to `FILE`, or - for standard output (default: NAME-VERSION.FORM)"},
 			&cli.BoolFlag{Name: "force", Usage: "replace the file if it exists"},
 		},
@@ -53,9 +53,6 @@ type export struct {
 
 func newExport(con *console, c *cli.Context, img bake.Image) (*export, error) {
 	e := &export{con: con, img: img, format: c.String("format"), to: c.String("output"), force: c.Bool("force")}
-	if _, ok := qemuFormat(e.format); !ok {
-		return nil, fmt.Errorf("%w: --format %s: want raw, qcow2, vmdk or vhd", errUsage, e.format)
-	}
 	if e.to == "" {
 		e.to = img.Name + "-" + img.Version + "." + e.format
 	}
@@ -68,19 +65,15 @@ func newExport(con *console, c *cli.Context, img bake.Image) (*export, error) {
 	return e, nil
 }
 
-// qemuFormat returns the arguments of qemu-img convert for a format.
-func qemuFormat(format string) (args []string, ok bool) {
+// qemuFormat returns what qemu-img convert is told for a format other than raw.
+func qemuFormat(format string) []string {
 	switch format {
-	case "raw":
-		return nil, true
-	case "qcow2":
-		return []string{"-O", "qcow2", "-c"}, true
 	case "vmdk":
-		return []string{"-O", "vmdk", "-o", "subformat=streamOptimized"}, true
+		return []string{"-O", "vmdk", "-o", "subformat=streamOptimized"}
 	case "vhd":
-		return []string{"-O", "vpc", "-o", "subformat=fixed,force_size=on"}, true
+		return []string{"-O", "vpc", "-o", "subformat=fixed,force_size=on"}
 	}
-	return nil, false
+	return []string{"-O", "qcow2", "-c"}
 }
 
 func (e *export) run(ctx context.Context, r *record) error {
@@ -131,8 +124,7 @@ func (e *export) convert(ctx context.Context, raw *pending, folder string, rep b
 	if err != nil {
 		return raw, err
 	}
-	format, _ := qemuFormat(e.format)
-	args := slices.Concat([]string{"convert", "-f", "raw"}, format, []string{childPath(raw, 3), childPath(file, 4)})
+	args := slices.Concat([]string{"convert", "-f", "raw"}, qemuFormat(e.format), []string{childPath(raw, 3), childPath(file, 4)})
 	cmd := exec.CommandContext(ctx, "qemu-img", args...)
 	cmd.ExtraFiles = []*os.File{raw.File, file.File} // the descriptors 3 and 4
 	out, err := cmd.CombinedOutput()

@@ -53,13 +53,17 @@ func verbHelp(c *cli.Command) string {
 	if c.Description != "" {
 		text += "\n" + c.Description + "\n"
 	}
-	return text + optionsHelp(c.Flags)
+	return text + optionsHelp(append(slices.Clone(c.Flags), helpFlag()))
+}
+
+func helpFlag() cli.Flag {
+	return &cli.BoolFlag{Name: "help", Aliases: []string{"h"}, Usage: "show this"}
 }
 
 func optionsHelp(flags []cli.Flag) string {
 	var b strings.Builder
 	b.WriteString("\nOptions:\n")
-	for _, f := range append(slices.Clone(flags), cli.Flag(&cli.BoolFlag{Name: "help", Aliases: []string{"h"}, Usage: "show this"})) {
+	for _, f := range flags {
 		if doc, ok := f.(cli.DocGenerationFlag); ok && isVisible(f) {
 			fmt.Fprintf(&b, "   %s\n", optionHelp(doc))
 		}
@@ -97,7 +101,7 @@ func optionHelp(f cli.DocGenerationFlag) string {
 func helpCommand() *cli.Command {
 	return &cli.Command{
 		Name: "help", Usage: "show what a verb does", Category: categoryProgram, ArgsUsage: "[VERB]",
-		BashComplete: func(c *cli.Context) { cli.DefaultAppComplete(c) },
+		BashComplete: cli.DefaultAppComplete,
 		Action: func(c *cli.Context) error {
 			args, err := operands(c, "VERB...")
 			switch {

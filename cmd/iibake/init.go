@@ -20,9 +20,6 @@ func initCommand(con *console) *cli.Command {
 		Description: "Files that are there already stay as they are. The project has two images, one on top of the other, their tests,\n" +
 			"and a CI workflow with a nightly build. --template begins with another one:\n" + starters(),
 		Flags: []cli.Flag{&cli.StringFlag{Name: "template", Usage: "begin with `NAME` instead"}},
-		BashComplete: func(c *cli.Context) {
-			cli.DefaultCompleteWithFlags(c.Command)(c)
-		},
 		Action: func(c *cli.Context) error {
 			args, err := operands(c, "FOLDER...")
 			if err != nil {

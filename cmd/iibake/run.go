@@ -21,7 +21,7 @@ func runCommand(con *console) *cli.Command {
 			"Ports of the machine that --port names are reachable on this host, on the loopback interface only.",
 		Flags: []cli.Flag{
 			&cli.IntSliceFlag{Name: "port", Aliases: []string{"p"}, Usage: "make TCP `PORT` of the machine reachable"},
-			&cli.StringFlag{Name: "firmware", Value: "bios", Usage: "boot by `KIND`: bios or uefi"},
+			&cli.StringFlag{Name: "firmware", Value: "bios", Usage: "boot by `KIND`: bios or uefi", Action: oneOf("firmware", "bios", "uefi")},
 			&cli.StringFlag{Name: "memory", Value: "1GiB", Usage: "memory of the machine, as `SIZE`"},
 			&cli.BoolFlag{Name: "console", Usage: "show the serial console while the machine boots"},
 		},
@@ -63,9 +63,6 @@ func splitCommand(c *cli.Context) (image string, command []string, err error) {
 
 func machineSpec(con *console, c *cli.Context) (machine.Spec, error) {
 	s := machine.Spec{Firmware: bake.Firmware(c.String("firmware")), Ports: c.IntSlice("port")}
-	if s.Firmware != bake.BIOS && s.Firmware != bake.UEFI {
-		return s, fmt.Errorf("%w: --firmware %s: want bios or uefi", errUsage, s.Firmware)
-	}
 	if err := s.Memory.UnmarshalText([]byte(c.String("memory"))); err != nil {
 		return s, fmt.Errorf("%w: --memory: %w", errUsage, err)
 	}

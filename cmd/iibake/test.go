@@ -18,7 +18,7 @@ func testCommand(con *console) *cli.Command {
 		Flags: append(variableFlags(), outputFlag(),
 			&cli.StringFlag{Name: "junit", Usage: "write the results to `FILE`, as JUnit XML"}),
 		BashComplete: completeImages(con),
-		Action: func(c *cli.Context) error { return testImage(con, c) },
+		Action:       func(c *cli.Context) error { return testImage(con, c) },
 	}
 }
 

@@ -43,9 +43,9 @@ type Reporter interface {
 
 // Options say how to show progress.
 type Options struct {
-	Mode    string // one of the modes; empty means Auto
-	Paint   Paint  // colours, or none
-	Verbose bool   // show the output of programs as it comes
+	Mode    string   // one of the modes; empty means Auto
+	Paint   Paint    // colours, or none
+	Verbose bool     // show the output of programs as it comes
 	Names   []string // of the images that will be reported about, to line them up
 	// Size returns the columns and rows of the terminal; nil where there is none.
 	Size func() (columns, rows int)
