@@ -71,7 +71,7 @@ func (d *decoder) fail(n *yaml.Node, text, hint string) { d.failAt(d.position(n)
 
 // readable reports whether this release knows the version of the file. Of a later one nothing but that is wrong.
 func (d *decoder) readable(root *yaml.Node) bool {
-	for i := 0; i+1 < len(root.Content); i += 2 {
+	for i := 0; root.Kind == yaml.MappingNode && i+1 < len(root.Content); i += 2 {
 		key, value := root.Content[i], root.Content[i+1]
 		if key.Value != "version" || value.ShortTag() != "!!int" {
 			continue

@@ -16,7 +16,7 @@ import (
 )
 
 // maxFile is far beyond what anybody writes by hand, in bytes, and small enough that no file can keep the decoder busy.
-const maxFile = 1 << 20
+const maxFile = 256 << 10
 
 // read returns the content of a file of the repository.
 func (l *loader) read(name string) ([]byte, error) {
@@ -55,7 +55,7 @@ func (d *decoder) parse(content []byte, err error) *yaml.Node {
 		d.failAt(top, "cannot read the file: "+err.Error(), "give the path of a YAML file")
 		return nil
 	case len(content) > maxFile:
-		d.failAt(top, "the file is larger than 1 MiB", "keep large content in files of its own and name them here")
+		d.failAt(top, "the file is larger than 256 KiB", "keep large content in files of its own and name them here")
 		return nil
 	case i >= 0:
 		d.failAt(d.offset(content, i), "the text is not UTF-8", "save the file as UTF-8")
