@@ -86,7 +86,13 @@ func (c checker) reference(at string, env map[string]bake.Value, dir string) {
 
 func (c checker) packages(at string, p *bake.Packages) {
 	if len(p.Install) == 0 && len(p.Remove) == 0 && !p.Upgrade {
-		c.fail(at, "no package is named here", "write for example [nginx], or upgrade: true")
+		where := at
+		for _, key := range []string{".remove", ".install"} {
+			if c.has(at + key) {
+				where = at + key // which may be wrong already
+			}
+		}
+		c.fail(where, "no package is named here", "write for example [nginx], or upgrade: true")
 	}
 	c.unique(at+".install", p.Install)
 	c.unique(at+".remove", p.Remove)
@@ -153,12 +159,12 @@ func (l *loader) checkImages(p *Project) {
 		}
 		if _, channel, ok := strings.Cut(t.Source.Image, "@"); ok {
 			if _, ok := p.Channels[channel]; !ok {
-				l.fail(given.at("source.image"), "no channel is named "+quote(channel), didYouMean(channel, sortedKeys(p.Channels)))
+				l.fail(given.at("source.image"), "no channel is named "+quote(channel), didYouMean(channel, sortedKeys(p.Channels), "declare it under channels in "+projectFile))
 			}
 		}
 		for i, target := range t.Publish.Targets {
 			if _, ok := p.Targets[target]; !ok && target != "" {
-				l.fail(given.at("publish.targets["+strconv.Itoa(i)+"]"), "no target is named "+quote(target), targetHint(target, p))
+				l.fail(given.at("publish.targets["+strconv.Itoa(i)+"]"), "no target is named "+quote(target), didYouMean(target, sortedKeys(p.Targets), "declare it under targets in "+projectFile))
 			}
 		}
 	}
@@ -174,13 +180,6 @@ func (l *loader) lineage(t bake.Template, byName map[string]bake.Template) {
 		l.fail(l.given[t.File].at("source.image"), fmt.Sprintf("%s is for %s, and %s is for %s", parent.Name, parent.Arch, t.Name, t.Arch),
 			"write the same arch in both")
 	}
-}
-
-func targetHint(target string, p *Project) string {
-	if len(p.Targets) == 0 {
-		return "declare it under targets in " + projectFile
-	}
-	return didYouMean(target, sortedKeys(p.Targets))
 }
 
 func (l *loader) fail(pos bake.Position, text, hint string) {

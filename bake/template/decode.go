@@ -195,7 +195,7 @@ func (d *decoder) unknownKey(key *yaml.Node, typ reflect.Type) (meant string) {
 		d.fail(key, fmt.Sprintf("%q is not in this release of iibake", key.Value), "write one of "+strings.Join(known, ", "))
 		return ""
 	}
-	d.fail(key, fmt.Sprintf("unknown key %s", quote(key.Value)), didYouMean(key.Value, known))
+	d.fail(key, fmt.Sprintf("unknown key %s", quote(key.Value)), didYouMean(key.Value, known, "remove it"))
 	meant, _ = nearest(key.Value, known)
 	return meant
 }

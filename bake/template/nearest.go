@@ -5,10 +5,11 @@ import (
 	"strings"
 )
 
-// didYouMean tells what to write instead of an unknown word: the nearest of the known ones, or which there are.
-func didYouMean(word string, known []string) string {
+// didYouMean tells what to write instead of an unknown word: the nearest of the known ones, or which there are; ifNone where
+// there are none.
+func didYouMean(word string, known []string, ifNone string) string {
 	if len(known) == 0 {
-		return "remove it: there are none"
+		return ifNone
 	}
 	if best, ok := nearest(word, known); ok {
 		return fmt.Sprintf("did you mean %q?", best)

@@ -131,7 +131,7 @@ func (p *Project) check(d *decoder) {
 
 func (p *Project) checkFleet(d *decoder, path string, f Fleet) {
 	if _, ok := p.Targets[f.Target]; !ok && f.Target != "" {
-		d.failOnce(path+".target", "no target is named "+quote(f.Target), didYouMean(f.Target, sortedKeys(p.Targets)))
+		d.failOnce(path+".target", "no target is named "+quote(f.Target), didYouMean(f.Target, sortedKeys(p.Targets), "declare it under targets"))
 	}
 	r, path := f.Refresh, path+".refresh"
 	if r.MaxHealthy-r.MinHealthy > maxHealthySpan {
@@ -159,10 +159,13 @@ func (p *Project) checkChannel(d *decoder, name string) {
 	}
 	seen := map[string]bool{}
 	for i, wave := range c.Waves {
+		if len(wave) == 0 {
+			d.failOnce(path+".waves["+strconv.Itoa(i)+"]", "a wave without fleets", "write the names of fleets, or remove it")
+		}
 		for j, fleet := range wave {
 			at := path + ".waves[" + strconv.Itoa(i) + "][" + strconv.Itoa(j) + "]"
 			if _, ok := p.Fleets[fleet]; !ok && fleet != "" {
-				d.failOnce(at, "no fleet is named "+quote(fleet), didYouMean(fleet, sortedKeys(p.Fleets)))
+				d.failOnce(at, "no fleet is named "+quote(fleet), didYouMean(fleet, sortedKeys(p.Fleets), "declare it under fleets"))
 			}
 			if seen[fleet] {
 				d.failOnce(at, "the fleet "+quote(fleet)+" is in the waves twice", "keep one of them")
@@ -180,7 +183,7 @@ func (p *Project) checkAfter(d *decoder, name, after string) {
 		return
 	}
 	if _, ok := p.Channels[after]; !ok {
-		d.failOnce(at, "no channel is named "+quote(after), didYouMean(after, sortedKeys(p.Channels)))
+		d.failOnce(at, "no channel is named "+quote(after), didYouMean(after, sortedKeys(p.Channels), "declare it under channels"))
 		return
 	}
 	circle := []string{name}

@@ -204,7 +204,7 @@ func (o overrides) unknown(declared []string) Errors {
 	for _, l := range o {
 		for _, name := range slices.Sorted(maps.Keys(l.vars)) {
 			if l.strict && !slices.Contains(declared, name) {
-				errs = append(errs, Error{l.pos(name), fmt.Sprintf("no template has a variable named %s", quote(name)), didYouMean(name, declared)})
+				errs = append(errs, Error{l.pos(name), fmt.Sprintf("no template has a variable named %s", quote(name)), didYouMean(name, declared, "remove it, or declare it under vars in a template")})
 			}
 		}
 	}
