@@ -54,16 +54,10 @@ func (b *Builder) resolveDisk(ctx context.Context, t bake.Template, res *bake.Re
 
 // mustLook reports whether the archives have to be asked what they hold now.
 func (b *Builder) mustLook(t bake.Template, known bake.Resolution) bool {
-	if b.Refresh || t.Source.Debian != nil && !sameSuites(known.Archives, debian.Archives(*t.Source.Debian)) {
+	if b.Refresh || t.Source.Debian != nil && !debian.Covers(known.Archives, *t.Source.Debian) {
 		return true
 	}
 	return t.RefreshAfter > 0 && b.Now().Sub(known.At) > time.Duration(t.RefreshAfter)
-}
-
-func sameSuites(known, wanted []bake.Archive) bool {
-	return slices.EqualFunc(known, wanted, func(a, b bake.Archive) bool {
-		return a.URL == b.URL && a.Suite == b.Suite && slices.Equal(a.Components, b.Components)
-	})
 }
 
 // refresh asks the archives what they hold now. Where their release files have changed but no package of the template's
@@ -80,37 +74,44 @@ func (b *Builder) refresh(ctx context.Context, t bake.Template, known bake.Resol
 
 func (b *Builder) look(ctx context.Context, t bake.Template, known bake.Resolution, task *bake.Task) (bake.Resolution, error) {
 	last, err := b.Images.Latest(ctx, t.Name)
-	hasImage := err == nil
+	baked := err == nil
 	if err != nil && !errors.Is(err, bake.ErrNotFound) {
 		return bake.Resolution{}, err
 	}
-	wanted := last.Archives
-	if t.Source.Debian != nil {
-		wanted = debian.Archives(*t.Source.Debian)
-	}
-	archives, err := debian.Releases(ctx, http.DefaultClient, wanted)
-	if err != nil {
+	fresh := known
+	if fresh.Archives, err = b.renew(ctx, t, last, task); err != nil {
 		return bake.Resolution{}, err
 	}
-	fresh := known
-	fresh.Archives = archives
-	if !hasImage || !sameSuites(known.Archives, archives) && len(known.Archives) > 0 {
+	if !baked || t.Source.Debian != nil && !debian.Covers(known.Archives, *t.Source.Debian) {
 		return fresh, nil
 	}
-	if slices.EqualFunc(known.Archives, archives, equalArchive) {
+	if slices.EqualFunc(known.Archives, fresh.Archives, equalArchive) {
 		task.Note("nothing moved: the package archives are as they were on %s", known.At.Format(time.DateOnly))
 		return known, nil
 	}
-	moved, err := b.moved(ctx, t, last, archives)
+	moved, err := b.moved(ctx, t, last, fresh.Archives)
 	if err != nil {
 		return bake.Resolution{}, err
 	}
 	if len(moved) == 0 {
-		task.Note("the package archives have moved, but no package of %s has", last.Ref)
+		task.Note("the package archives moved, but no package of %s did", last.Ref)
 		return known, nil
 	}
 	task.Note("%s moved: %s", count(len(moved), "package"), describe(moved))
 	return fresh, nil
+}
+
+// renew returns the archives that t's image is installed from, as they are now: those of its source, or those that its last
+// image is set up with.
+func (b *Builder) renew(ctx context.Context, t bake.Template, last bake.Image, task *bake.Task) ([]bake.Archive, error) {
+	if t.Source.Debian != nil {
+		return debian.Releases(ctx, http.DefaultClient, *t.Source.Debian)
+	}
+	archives, flat, err := debian.Renew(ctx, http.DefaultClient, last.Archives)
+	for _, a := range flat {
+		task.Warn("archive %s has no suites: whether its packages moved is not known", a)
+	}
+	return archives, err
 }
 
 func equalArchive(a, b bake.Archive) bool {
@@ -123,7 +124,7 @@ func (b *Builder) moved(ctx context.Context, t bake.Template, img bake.Image, ar
 	if err != nil {
 		return nil, err
 	}
-	newest, err := debian.Newest(ctx, http.DefaultClient, archives, t.Arch)
+	newest, err := debian.Versions(ctx, http.DefaultClient, archives, t.Arch)
 	if err != nil {
 		return nil, err
 	}

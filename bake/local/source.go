@@ -47,7 +47,7 @@ func (w *work) newSource(ctx context.Context, task *bake.Task) error {
 		if err := w.b.Store.Materialise(ctx, w.source.Disk, w.file, task.Progress); err != nil {
 			return err
 		}
-		return w.grow(ctx)
+		return w.grow(ctx, task)
 	}
 }
 
@@ -56,7 +56,8 @@ func (w *work) bootstrap(ctx context.Context, task *bake.Task) error {
 	if size == 0 {
 		size = defaultDiskSize
 	}
-	return debian.Bootstrap(ctx, w.file, debian.Spec{Debian: *w.t.Source.Debian, Arch: w.t.Arch, Seed: w.t.Name, Size: int64(size)}, task.Log)
+	spec := debian.Spec{Debian: *w.t.Source.Debian, Archives: w.source.Archives, Arch: w.t.Arch, Seed: w.t.Name, Size: size}
+	return debian.Bootstrap(ctx, w.file, spec, task.Log)
 }
 
 // copyDisk brings the file of a disk source onto the disk, as raw blocks.
@@ -68,7 +69,7 @@ func (w *work) copyDisk(ctx context.Context, task *bake.Task) error {
 	if err := qemuimg.ToRaw(ctx, path, w.file); err != nil {
 		return err
 	}
-	if err := w.grow(ctx); err != nil {
+	if err := w.grow(ctx, task); err != nil {
 		return err
 	}
 	return w.recordBase(ctx)
@@ -88,20 +89,12 @@ func (w *work) recordBase(ctx context.Context) error {
 }
 
 // grow makes the disk as large as the template wants it.
-func (w *work) grow(ctx context.Context) error {
-	info, err := w.file.Stat()
-	if err != nil {
-		return err
-	}
-	switch want := int64(w.t.DiskSize); {
-	case want == 0 || want == info.Size():
+func (w *work) grow(ctx context.Context, task *bake.Task) error {
+	if w.t.DiskSize == 0 {
 		return nil
-	case want < info.Size():
-		return fmt.Errorf("%w: disk_size %s is less than the %s of the source: disks only grow", bake.ErrInvalid,
-			w.t.DiskSize, bake.Size(info.Size()))
-	default:
-		return layout.Grow(ctx, w.file, want)
 	}
+	_, err := layout.Grow(ctx, w.file, w.t.DiskSize, task.Log)
+	return err
 }
 
 // fetch returns the path of the disk source's file, after downloading it where it has a URL.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/iibake/iibake/bake"
@@ -131,14 +132,9 @@ func (w *work) runStep(ctx context.Context, i int, task *bake.Task) (bake.Digest
 	if err != nil {
 		return "", err
 	}
-	if s.Kind() != bake.StepEnv {
-		ctx, cancel := context.WithTimeoutCause(ctx, time.Duration(s.Timeout),
-			fmt.Errorf("%w: the step took longer than its timeout of %s", context.DeadlineExceeded, s.Timeout))
-		defer cancel()
-		spec := provision.Spec{Step: s, Dir: w.t.Dir, Env: env, Arch: w.t.Arch}
-		if err := provision.Run(ctx, w.root, spec, task.Log); err != nil {
-			return "", err
-		}
+	spec := provision.Spec{Step: s, Dir: w.t.Dir, Env: env, Secrets: w.secrets}
+	if err := provision.Run(ctx, w.root, spec, task.Log); err != nil {
+		return "", err
 	}
 	layer, err := w.b.Store.Import(ctx, w.file, "", task.Progress)
 	if err != nil {
@@ -151,12 +147,23 @@ func (w *work) runStep(ctx context.Context, i int, task *bake.Task) (bake.Digest
 type StepError struct {
 	Title string
 	Pos   bake.Position
-	Wreck string // file that holds the disk as the step left it; empty where it was not kept
+	Tail  []string // last lines of the step's output
+	Wreck string   // file that holds the disk as the step left it; empty where it was not kept
 	Err   error
 }
 
-// Error returns the position, the step and its error.
-func (e *StepError) Error() string { return fmt.Sprintf("%s: step %q: %v", e.Pos, e.Title, e.Err) }
+// Error returns the position, the step, its error, and below it the last lines of its output, indented.
+func (e *StepError) Error() string {
+	var s strings.Builder
+	fmt.Fprintf(&s, "%s: step %q: %v", e.Pos, e.Title, e.Err)
+	for _, line := range e.Tail {
+		s.WriteString("\n    " + line)
+	}
+	if e.Wreck != "" {
+		s.WriteString("\n  the disk as the step left it is kept in " + e.Wreck)
+	}
+	return s.String()
+}
 
 // Unwrap returns the step's error.
 func (e *StepError) Unwrap() error { return e.Err }
@@ -165,10 +172,12 @@ func (e *StepError) Unwrap() error { return e.Err }
 func (w *work) wreck(i int, err error) error {
 	s := w.t.Steps[i]
 	failed := &StepError{Title: s.Title(), Pos: s.Pos, Err: err}
+	if f := (*provision.Failure)(nil); errors.As(err, &f) {
+		failed.Tail, failed.Err = f.Tail, f.Err
+	}
 	if w.b.Retain {
 		name, keepErr := w.keep(fmt.Sprintf("%s-step%d-%s.raw", w.t.Name, i+1, w.started.UTC().Format("20060102T150405")))
-		failed.Wreck = name
-		failed.Err = errors.Join(err, keepErr)
+		failed.Wreck, failed.Err = name, errors.Join(failed.Err, keepErr)
 	}
 	return failed
 }

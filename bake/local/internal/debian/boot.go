@@ -46,9 +46,10 @@ func setUp(ctx context.Context, e *sandbox.Env, raw json.RawMessage) (any, error
 		return nil, err
 	}
 	for _, argv := range [][]string{
-		{"systemctl", "enable", "systemd-networkd.service"},
+		{"update-initramfs", "-c", "-k", "all"},
+		{"systemctl", "--quiet", "enable", "systemd-networkd.service"},
 		// It looks for LVM snapshots at every boot, in images without LVM.
-		{"systemctl", "disable", "e2scrub_reap.service", "e2scrub_all.timer"},
+		{"systemctl", "--quiet", "disable", "e2scrub_reap.service", "e2scrub_all.timer"},
 		{"update-grub"},
 	} {
 		if err := e.Command(ctx, sandbox.Command{Argv: argv}); err != nil {

@@ -55,7 +55,8 @@ func (in input) args(target string) []string {
 
 func (in input) mmdebstrap(ctx context.Context, e *sandbox.Env) error {
 	cmd := exec.CommandContext(ctx, "mmdebstrap", in.args(e.Root)...)
-	cmd.Env = append(os.Environ(), "LC_ALL=C.UTF-8", "TMPDIR="+e.Scratch)
+	// Debian makes an initramfs when it installs the kernel, and again when the last package is there. setUp makes the only one.
+	cmd.Env = append(os.Environ(), "LC_ALL=C.UTF-8", "TMPDIR="+e.Scratch, "INITRD=No")
 	cmd.Stdin = strings.NewReader(sources(in.Archives, ""))
 	r, w := io.Pipe()
 	cmd.Stdout, cmd.Stderr = w, w

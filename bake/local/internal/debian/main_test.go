@@ -9,10 +9,15 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	if code, ran := sandbox.Main(debian.Tasks()); ran {
+	tasks := debian.Tasks()
+	tasks[lookTask] = look
+	if code, ran := sandbox.Main(tasks); ran {
 		os.Exit(code)
 	}
 	os.Exit(m.Run())
 }
 
-const mirror = "http://deb.debian.org/debian"
+const (
+	lookTask = "test: look"
+	mirror   = "http://deb.debian.org/debian"
+)

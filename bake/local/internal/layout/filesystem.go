@@ -23,10 +23,11 @@ const rootFeatures = "none,ext_attr,resize_inode,dir_index,filetype,extent,64bit
 	"dir_nlink,extra_isize,metadata_csum"
 
 const (
-	blockSize = 4096 // of the root filesystem
-	inodeSize = 256
-	journal   = 64 // MiB: enough for a disk that grows, and next to nothing as long as it is empty
-	reserved  = 1  // percent kept for root
+	blockSize     = 4096 // of the root filesystem
+	inodeSize     = 256
+	bytesPerInode = 16384
+	journal       = 64 // MiB: enough for a disk that grows, and next to nothing as long as it is empty
+	reserved      = 1  // percent kept for root
 	// epoch is the time of everything that Create makes: a fixed one, for the same bytes each time.
 	epoch = "1700000000"
 )
@@ -36,7 +37,7 @@ const (
 func (l Layout) makeRoot(ctx context.Context, f *os.File) error {
 	options := fmt.Sprintf("offset=%d,lazy_itable_init=0,hash_seed=%s,root_owner=0:0", l.Root.Offset, derive(l.seed, "hash"))
 	return run(ctx, f, "mke2fs", "-q", "-F", "-t", "ext4", "-O", rootFeatures, "-b", strconv.Itoa(blockSize),
-		"-I", strconv.Itoa(inodeSize), "-m", strconv.Itoa(reserved), "-L", "root", "-U", l.UUID, "-E", options,
+		"-I", strconv.Itoa(inodeSize), "-i", strconv.Itoa(bytesPerInode), "-m", strconv.Itoa(reserved), "-L", "root", "-U", l.UUID, "-E", options,
 		diskArg, strconv.FormatInt(l.Root.Size/blockSize, 10))
 }
 

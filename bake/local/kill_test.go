@@ -1,0 +1,149 @@
+package local_test
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/iibake/iibake/bake"
+	"github.com/iibake/iibake/bake/catalog"
+	"github.com/iibake/iibake/bake/local"
+)
+
+// bakeProcess is the environment variable that makes the test binary a process that bakes in the folder that it names.
+const bakeProcess = "IIBAKE_TEST_BAKE_IN"
+
+// killTemplate has steps that are long enough to be killed in, and a service that would outlive them.
+func killTemplate(k *kitchen) bake.Template {
+	return k.template("web",
+		run("echo 1 > /one; sleep 60 & sleep 0.1"), copyStep("hello.txt", "/srv/hello.txt"), run("echo 3 > /three; sleep 0.1"))
+}
+
+// bakeInProcess is the process that gets killed.
+func bakeInProcess(dir string) int {
+	c, err := catalog.OpenDir(filepath.Join(dir, "state", "catalog"))
+	if err != nil {
+		return 1
+	}
+	k := &kitchen{repo: filepath.Join(dir, "repo"), state: filepath.Join(dir, "state")}
+	k.images = bake.NewImages(c)
+	if err := k.openStore(); err != nil {
+		return 1
+	}
+	_, err = local.New(k.config()).Bake(context.Background(), killTemplate(k), bake.Discard())
+	if err != nil && !errors.Is(err, bake.ErrUpToDate) {
+		return 1
+	}
+	return 0
+}
+
+// TestKillAtAnyMoment kills builds with SIGKILL at random moments. No process, loop device or mount may be left, catalog
+// and store must verify, and the build that is let through must give what an undisturbed one gives.
+func TestKillAtAnyMoment(t *testing.T) {
+	rounds := 50
+	if testing.Short() {
+		rounds = 5
+	}
+	k := newKitchen(t)
+	want := k.mustBake(t, killTemplate(k))
+	dir := t.TempDir()
+	if err := os.Symlink(k.repo, filepath.Join(dir, "repo")); err != nil {
+		t.Fatal(err)
+	}
+	length := timeOfBake(t, dir)
+	for range rounds {
+		if err := os.RemoveAll(filepath.Join(dir, "state")); err != nil {
+			t.Fatal(err)
+		}
+		killBake(t, dir, time.Duration(rand.Int64N(int64(length))))
+		checkAfterKill(t, dir, want, k)
+	}
+}
+
+// timeOfBake returns how long an undisturbed bake takes here.
+func timeOfBake(t *testing.T, dir string) time.Duration {
+	t.Helper()
+	began := time.Now()
+	if out, err := bakeCommand(t, dir).CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	return time.Since(began)
+}
+
+func bakeCommand(t *testing.T, dir string) *exec.Cmd {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), "/proc/self/exe")
+	cmd.Env = append(os.Environ(), bakeProcess+"="+dir)
+	return cmd
+}
+
+func killBake(t *testing.T, dir string, after time.Duration) {
+	t.Helper()
+	cmd := bakeCommand(t, dir)
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	time.AfterFunc(after, func() { _ = cmd.Process.Signal(syscall.SIGKILL) })
+	_ = cmd.Wait()
+}
+
+func checkAfterKill(t *testing.T, dir string, want bake.Image, k *kitchen) {
+	t.Helper()
+	waitForNoChildren(t)
+	noTraces(t)
+	c, err := catalog.OpenDir(filepath.Join(dir, "state", "catalog"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if problems, err := c.Verify(t.Context()); err != nil || len(problems) != 0 {
+		t.Fatalf("catalog: %v, %v", problems, err)
+	}
+	if out, err := bakeCommand(t, dir).CombinedOutput(); err != nil {
+		t.Fatalf("the next build: %v: %s", err, out)
+	}
+	got := &kitchen{repo: k.repo, state: filepath.Join(dir, "state")}
+	got.open(t)
+	img, err := got.images.Latest(t.Context(), want.Name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, b := k.files(t, want), got.files(t, img)
+	if a != b || img.Packages != want.Packages {
+		t.Fatalf("the image after a kill differs:\n%s\nwant\n%s", b, a)
+	}
+	if problems, err := got.store.Verify(t.Context(), []bake.Digest{img.Disk}, nil); err != nil || len(problems) != 0 {
+		t.Fatalf("store: %v, %v", problems, err)
+	}
+}
+
+// waitForNoChildren waits until no process runs this test binary but this one: the kernel takes a moment to end a namespace.
+func waitForNoChildren(t *testing.T) {
+	t.Helper()
+	self, err := os.Readlink("/proc/self/exe")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var left []string
+	for range 100 {
+		left = nil
+		exes, _ := filepath.Glob("/proc/[0-9]*/exe")
+		for _, exe := range exes {
+			target, _ := os.Readlink(exe)
+			if target == self && exe != "/proc/"+pid()+"/exe" {
+				left = append(left, exe)
+			}
+		}
+		if len(left) == 0 {
+			return
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	t.Fatalf("processes left: %s", strings.Join(left, " "))
+}
