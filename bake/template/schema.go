@@ -157,8 +157,8 @@ func (s schemer) value(f field, typ reflect.Type) object {
 	case typ.Kind() == reflect.Struct:
 		return s.ref(typ)
 	case typ.Kind() == reflect.Map:
-		inner := *s.withoutVars(f)
-		o := object{"type": "object", "additionalProperties": inner.value(f, typ.Elem())}
+		s.vars = s.vars && f.keys != "variable" // variables are not made of variables
+		o := object{"type": "object", "additionalProperties": s.value(f, typ.Elem())}
 		if f.keys != "" {
 			o["propertyNames"] = object{"pattern": formOf(f.keys).pattern}
 		}
@@ -171,14 +171,6 @@ func (s schemer) value(f field, typ reflect.Type) object {
 		return s.variable(integer(f))
 	}
 	return s.text(f)
-}
-
-// withoutVars returns the schemer for what is inside a field: variables cannot be made of variables.
-func (s schemer) withoutVars(f field) *schemer {
-	if f.keys == "variable" {
-		s.vars = false
-	}
-	return &s
 }
 
 // ref puts a struct among the definitions and refers to it, or to it and its short form.

@@ -46,13 +46,13 @@ func (s shower) write(out *bytes.Buffer, name string, of any) error {
 	fmt.Fprintf(out, "# %s\n", name)
 	e := yaml.NewEncoder(out)
 	e.SetIndent(indent)
-	if err := e.Encode(s.node("", field{}, reflect.ValueOf(of).Elem())); err != nil {
+	if err := e.Encode(s.node("", reflect.ValueOf(of).Elem())); err != nil {
 		return fmt.Errorf("show %s: %w", name, err)
 	}
 	return e.Close()
 }
 
-func (s shower) node(path string, f field, v reflect.Value) *yaml.Node {
+func (s shower) node(path string, v reflect.Value) *yaml.Node {
 	if v.Kind() == reflect.Pointer {
 		v = v.Elem()
 	}
@@ -68,14 +68,14 @@ func (s shower) node(path string, f field, v reflect.Value) *yaml.Node {
 	case reflect.Struct:
 		return s.structure(path, v)
 	case reflect.Map:
-		return s.mapping(path, f, v)
+		return s.mapping(path, v)
 	case reflect.Slice:
 		list := &yaml.Node{Kind: yaml.SequenceNode}
 		if isScalar(v.Type().Elem()) {
 			list.Style = yaml.FlowStyle
 		}
 		for i := range v.Len() {
-			list.Content = append(list.Content, s.node(path+"["+strconv.Itoa(i)+"]", f, v.Index(i)))
+			list.Content = append(list.Content, s.node(path+"["+strconv.Itoa(i)+"]", v.Index(i)))
 		}
 		return list
 	case reflect.String:
@@ -108,7 +108,7 @@ func (s shower) structure(path string, v reflect.Value) *yaml.Node {
 		if value.Kind() == reflect.Pointer && value.IsNil() || !given && (value.IsZero() || !s.worth(f, value)) {
 			continue
 		}
-		key, node := s.text(f.key), s.node(at, f, value)
+		key, node := s.text(f.key), s.node(at, value)
 		if !given && v.Type() != reflect.TypeFor[bake.Secret]() { // a secret may be that of a variable
 			mark(node)
 		}
@@ -127,10 +127,10 @@ func (s shower) worth(f field, v reflect.Value) bool {
 	})
 }
 
-func (s shower) mapping(path string, f field, v reflect.Value) *yaml.Node {
+func (s shower) mapping(path string, v reflect.Value) *yaml.Node {
 	m := &yaml.Node{Kind: yaml.MappingNode}
 	for _, name := range sortedStrings(v) {
-		key, node := s.text(name), s.node(join(path, name), f, v.MapIndex(reflect.ValueOf(name)))
+		key, node := s.text(name), s.node(join(path, name), v.MapIndex(reflect.ValueOf(name)))
 		if _, given := s.given[join(path, name)]; !given {
 			mark(node)
 		}

@@ -63,7 +63,7 @@ func Load(dir string, o Options) (*Project, error) {
 	if _, err := root.Stat(projectFile); errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("%s in %s: %w: run iibake init to begin a project", projectFile, dir, bake.ErrNotFound)
 	}
-	l := &loader{dir: dir, root: root, tables: tables{}, given: map[string]places{}}
+	l := &loader{dir: dir, root: root, tables: tables{}, forms: forms{}, given: map[string]places{}}
 	p := l.load(o)
 	if len(l.errs) > 0 {
 		return nil, l.errs.sorted()
@@ -76,6 +76,7 @@ type loader struct {
 	dir    string // absolute
 	root   *os.Root
 	tables tables
+	forms  forms
 	given  map[string]places // by file
 	errs   Errors
 }
@@ -110,7 +111,7 @@ func (l *loader) load(o Options) *Project {
 // decoder returns a decoder for a file of the repository.
 func (l *loader) decoder(file string) *decoder {
 	d := newDecoder(file, l.tables)
-	d.root = l.root
+	d.root, d.forms = l.root, l.forms
 	l.given[file] = d.given
 	return d
 }
