@@ -51,8 +51,8 @@ need_packages() {
 	[ ${#missing[@]} = 0 ] && return
 	heading "installing ${missing[*]}"
 	[ "$(id -u)" = 0 ] || die "must run as root to install packages"
-	apt-get update -q
-	DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends "${missing[@]}"
+	apt-get -qq update
+	DEBIAN_FRONTEND=noninteractive apt-get -qq -y -o Dpkg::Use-Pty=0 --no-install-recommends install "${missing[@]}"
 }
 
 # go_is_enough succeeds where the go in PATH can build the module.

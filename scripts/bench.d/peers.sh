@@ -39,6 +39,7 @@ mkosi_ready() {
 		Packages=systemd-boot,$(packages)
 		[Build]
 		Incremental=yes
+		CacheDirectory=cache
 	EOF
 	# Its own list names the archive of debug symbols, which mirrors lack.
 	cat >"$root/bench/mkosi.sandbox/etc/apt/sources.list.d/mkosi.sources" <<-EOF
@@ -64,6 +65,8 @@ mkosi_run() {
 		cd /bench; exec mkosi "$@"' mkosi "$@"
 }
 mkosi_cold() {
+	rm -rf "$WORK/mkosi-root/bench/cache" "$WORK/mkosi-root/var/cache/mkosi"
+	mkdir -p "$WORK/mkosi-root/bench/cache"
 	mkosi_run -ff build
 }
 mkosi_changed() {
@@ -92,7 +95,7 @@ vmdb2_ready() {
 		  - { fstab: root }
 		  - { grub: bios, tag: root, console: serial }
 	EOF
-	vmdb2 --version
+	dpkg-query -W -f '${Version}\n' vmdb2
 }
 vmdb2_run() (
 	cd "$WORK/vmdb2" || return
