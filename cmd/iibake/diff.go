@@ -4,11 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
+	"os"
+	"strings"
 
 	"github.com/urfave/cli/v2"
 
 	"github.com/iibake/iibake/bake"
 	"github.com/iibake/iibake/bake/disk"
+	"github.com/iibake/iibake/bake/local"
 	"github.com/iibake/iibake/cmd/iibake/internal/ui"
 )
 
@@ -33,6 +37,9 @@ func diffCommand(con *console) *cli.Command {
 				return err
 			}
 			d, err := r.diff(c.Context, a, b)
+			if err == nil && c.Bool("files") {
+				d.Files, err = r.diffFiles(c.Context, con, a, b)
+			}
 			if err != nil {
 				return err
 			}
@@ -51,7 +58,9 @@ type difference struct {
 	Fields   []fieldChange        `json:"fields"`
 	Steps    []fieldChange        `json:"steps"`
 	Packages []bake.PackageChange `json:"packages"`
-	Blocks   *blockChange         `json:"blocks,omitempty"` // nil where the disks could not be read
+	Blocks   *blockChange         `json:"blocks,omitempty"`  // nil where the disks could not be read
+	Skipped  string               `json:"skipped,omitempty"` // why the blocks were not compared
+	Files    []local.FileChange   `json:"files,omitempty"`
 }
 
 type fieldChange struct {
@@ -73,14 +82,20 @@ func (r *record) diff(ctx context.Context, a, b bake.Image) (difference, error) 
 	if err := errors.Join(errA, errB); err != nil {
 		return difference{}, err
 	}
+	d := difference{
+		From: a.Ref, To: b.Ref, Fields: diffFields(a, b), Steps: diffSteps(a.Steps, b.Steps), Packages: bake.DiffPackages(before, after),
+	}
 	blocks, err := r.diffBlocks(ctx, a, b)
-	if err != nil {
+	switch {
+	case errors.Is(err, disk.ErrNotFound):
+		d.Skipped = "gc removed one of the disks"
+	case errors.Is(err, fs.ErrPermission):
+		d.Skipped = "only root may read the disks: sudo iibake diff"
+	case err != nil:
 		return difference{}, err
 	}
-	return difference{
-		From: a.Ref, To: b.Ref, Fields: diffFields(a, b), Steps: diffSteps(a.Steps, b.Steps),
-		Packages: bake.DiffPackages(before, after), Blocks: blocks,
-	}, nil
+	d.Blocks = blocks
+	return d, nil
 }
 
 func diffFields(a, b bake.Image) []fieldChange {
@@ -142,6 +157,32 @@ func (r *record) diffBlocks(ctx context.Context, a, b bake.Image) (*blockChange,
 	return &blockChange{Changed: changed, Of: len(after.Blocks), Bytes: int64(changed) * disk.BlockSize}, nil
 }
 
+// diffFiles mounts both disks, one after the other.
+func (r *record) diffFiles(ctx context.Context, con *console, a, b bake.Image) ([]local.FileChange, error) {
+	if os.Geteuid() != 0 {
+		return nil, withHint(errors.New("files are read by mounting the disks, which only root may do"), "run it with sudo")
+	}
+	store, err := r.store()
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = store.Close() }()
+	rep, err := con.reporter("", a.Name, b.Name)
+	if err != nil {
+		return nil, err
+	}
+	defer rep.Close()
+	var lists [2][]local.File
+	for i, img := range []bake.Image{a, b} {
+		task := bake.StartTask(rep, img.Name, "read files of "+img.Version, nil)
+		lists[i], err = local.Files(ctx, store, img.Disk, r.work())
+		if task.End(err) != nil {
+			return nil, err
+		}
+	}
+	return local.DiffFiles(lists[0], lists[1]), nil
+}
+
 func (d difference) write(con *console) error {
 	p := con.paint(con.out)
 	table := ui.NewTable()
@@ -153,8 +194,14 @@ func (d difference) write(con *console) error {
 	if d.Blocks != nil {
 		table.Row(p.Dim("blocks"), fmt.Sprintf("%d of %d changed (%s)", d.Blocks.Changed, d.Blocks.Of, ui.Bytes(d.Blocks.Bytes)))
 	}
+	if d.Skipped != "" {
+		table.Row(p.Dim("blocks"), p.Dim("not compared: "+d.Skipped))
+	}
 	for _, c := range d.Packages {
 		table.Row(p.Dim("package"), c.Name+" "+arrow(p, c.Old, c.New))
+	}
+	for _, c := range d.Files {
+		table.Row(p.Dim("file"), describeFile(p, c))
 	}
 	return table.Write(con.out, p)
 }
@@ -168,4 +215,29 @@ func arrow(p ui.Paint, old, now string) string {
 		return p.Bad("- " + old)
 	}
 	return old + p.Dim(" → ") + now
+}
+
+// describeFile says what is different about a file.
+func describeFile(p ui.Paint, c local.FileChange) string {
+	switch {
+	case c.Old == nil:
+		return p.Good("+ " + c.Path)
+	case c.New == nil:
+		return p.Bad("- " + c.Path)
+	}
+	what := []string{c.Path}
+	add := func(name, old, now string) {
+		if old != now {
+			what = append(what, p.Dim(name+" ")+arrow(p, old, now))
+		}
+	}
+	add("type", string(c.Old.Type), string(c.New.Type))
+	add("mode", fmt.Sprintf("%04o", c.Old.Mode), fmt.Sprintf("%04o", c.New.Mode))
+	add("owner", fmt.Sprintf("%d:%d", c.Old.UID, c.Old.GID), fmt.Sprintf("%d:%d", c.New.UID, c.New.GID))
+	add("target", c.Old.Target, c.New.Target)
+	add("size", ui.Bytes(c.Old.Size), ui.Bytes(c.New.Size))
+	if c.Old.Digest != c.New.Digest {
+		what = append(what, p.Dim("content"))
+	}
+	return strings.Join(what, "  ")
 }

@@ -6,9 +6,14 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+
+	"github.com/iibake/iibake/bake/local"
 )
 
 func main() {
+	if code, ran := local.Main(); ran {
+		os.Exit(code)
+	}
 	// The first signal ends the work in order, the second one at once.
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop)

@@ -15,11 +15,15 @@ import (
 	"github.com/iibake/iibake/bake"
 	"github.com/iibake/iibake/bake/catalog"
 	"github.com/iibake/iibake/bake/disk"
+	"github.com/iibake/iibake/bake/local"
 	"github.com/iibake/iibake/promote"
 	"github.com/iibake/iibake/test"
 )
 
 func TestMain(m *testing.M) {
+	if code, ran := local.Main(); ran {
+		os.Exit(code)
+	}
 	testscript.Main(m, map[string]func(){"iibake": main})
 }
 
