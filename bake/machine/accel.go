@@ -39,7 +39,7 @@ func accelerator(ctx context.Context, exe string, a bake.Arch, scratch string) s
 		return strings.TrimPrefix(string(found), key+"\n")
 	}
 	result := kvm
-	if err := probe(ctx, exe, a, scratch); err != nil {
+	if err := probe(ctx, exe, kvm, a, scratch); err != nil {
 		result = tcg
 	}
 	if ctx.Err() == nil {
@@ -83,8 +83,8 @@ func writeNote(path, text string) {
 	_ = os.Remove(f.Name())
 }
 
-// probe runs a guest of a few instructions on KVM, with the processor and board that machines get.
-func probe(ctx context.Context, exe string, a bake.Arch, scratch string) error {
+// probe runs a guest of a few instructions, with the processor and board that machines get.
+func probe(ctx context.Context, exe, accel string, a bake.Arch, scratch string) error {
 	ctx, cancel := context.WithTimeout(ctx, probeLimit)
 	defer cancel()
 	disk, err := probeDisk(a, scratch)
@@ -94,7 +94,7 @@ func probe(ctx context.Context, exe string, a bake.Arch, scratch string) error {
 	defer func() { _ = disk.Close() }()
 	c := &commandLine{}
 	c.add("-nodefaults", "-no-user-config", "-display", "none", "-m", "64M")
-	c.board(a, kvm)
+	c.board(a, accel)
 	want := probeExit
 	if a == bake.ARM64 {
 		c.add("-kernel", fmt.Sprintf("/proc/self/fd/%d", c.fd(disk)))
@@ -108,7 +108,7 @@ func probe(ctx context.Context, exe string, a bake.Arch, scratch string) error {
 	cmd.WaitDelay = time.Second
 	err = cmd.Run()
 	if cmd.ProcessState == nil || cmd.ProcessState.ExitCode() != want {
-		return fmt.Errorf("kvm: %w", err)
+		return fmt.Errorf("%s does not work here: %w", accel, err)
 	}
 	return nil
 }

@@ -42,7 +42,8 @@ type userData struct {
 	Users         []cloudUser       `json:"users"`
 	DisableRoot   bool              `json:"disable_root"`
 	PasswordLogin bool              `json:"ssh_pwauth"`
-	HostKeys      map[string]string `json:"ssh_keys"` // keeps cloud-init from generating others
+	HostKeys      map[string]string `json:"ssh_keys"`         // keeps cloud-init from generating others
+	EtcHosts      string            `json:"manage_etc_hosts"` // sudo wants to resolve the host's name, and asks the network else
 }
 
 type cloudUser struct {
@@ -68,6 +69,7 @@ func (l login) userData(user string) ([]byte, error) {
 			AuthorizedKeys: []string{authorizedKey(l.user.PublicKey())},
 		}},
 		DisableRoot: true,
+		EtcHosts:    "localhost",
 		HostKeys: map[string]string{
 			"ed25519_private": string(pem.EncodeToMemory(block)),
 			"ed25519_public":  authorizedKey(public),
@@ -86,7 +88,7 @@ func newSeed(s Spec, l login) (_ *os.File, err error) {
 	if err != nil {
 		return nil, err
 	}
-	meta, err := json.Marshal(map[string]string{"instance-id": l.id, "local-hostname": defaultUser})
+	meta, err := json.Marshal(map[string]string{"instance-id": l.id, "local-hostname": s.Name})
 	if err != nil {
 		return nil, err
 	}

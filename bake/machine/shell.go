@@ -21,12 +21,16 @@ type Streams struct {
 
 // Run runs a shell command in the guest as the user, or an interactive shell where command is empty. It waits for the
 // machine to answer first. The error of a command that failed is an *ssh.ExitError, which knows its exit status.
-func (m *Machine) Run(ctx context.Context, command string, s Streams) (err error) {
+func (m *Machine) Run(ctx context.Context, command string, s Streams) error {
 	client, err := m.Dial(ctx)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = client.Close() }()
+	return run(ctx, client, command, s)
+}
+
+func run(ctx context.Context, client *ssh.Client, command string, s Streams) (err error) {
 	stop := context.AfterFunc(ctx, func() { _ = client.Close() })
 	defer stop()
 	session, err := client.NewSession()
