@@ -20,7 +20,7 @@ func gcCommand(con *console) *cli.Command {
 	return &cli.Command{
 		Name: "gc", Usage: "remove disks that no image needs, and what was left behind", Category: categoryCatalog,
 		Description: "The disk of an image stays while its template's retain speaks for it, while it is in a channel, and while it is the newest.\n" +
-			"Results of steps and retained wrecks go when they were not used for --older-than. Records always stay.",
+			"Results of steps, downloads and retained wrecks go when they were not used for --older-than. Records always stay.",
 		Flags: []cli.Flag{
 			outputFlag(),
 			&cli.BoolFlag{Name: "store", Usage: "also collect the blocks of disks"},
@@ -141,7 +141,7 @@ func (r *record) live(ctx context.Context, p *template.Project, now time.Time) (
 // stale returns the files that builds left behind and nobody has touched since before.
 func (r *record) stale(before time.Time) ([]staleFile, error) {
 	files := []staleFile{}
-	for _, dir := range []string{"scratch", "retained"} {
+	for _, dir := range []string{"scratch", "retained", "downloads"} {
 		root := filepath.Join(r.work(), dir)
 		err := filepath.WalkDir(root, func(name string, entry fs.DirEntry, err error) error {
 			if err != nil || !entry.Type().IsRegular() {
