@@ -34,10 +34,20 @@ func mountImage(d disk, root string) (*image, error) {
 	}
 	flags, options := m.fs.options(d.ReadOnly)
 	if err := unix.Mount(d.Dev, root, m.fs.kind, flags, options); err != nil {
-		return nil, fmt.Errorf("mount the root filesystem (%s) of the disk: %w", m.fs.kind, err)
+		return nil, fmt.Errorf("mount the root filesystem (%s) of the disk: %w%s", m.fs.kind, err, mountHint(err))
 	}
 	m.top, err = os.Open(root)
 	return m, err
+}
+
+func mountHint(err error) string {
+	switch {
+	case errors.Is(err, unix.EUCLEAN):
+		return ": it is damaged: repair the image that it comes from"
+	case errors.Is(err, unix.ENODEV):
+		return ": this machine's kernel does not know it: load its module"
+	}
+	return ""
 }
 
 // furnish makes the image a place where its programs can run.
