@@ -136,13 +136,13 @@ func (s *Store) exists(d bake.Digest) bool {
 
 // readFile reads as much of a file as buf can take.
 func readFile(name string, buf []byte) (int, error) {
-	f, err := os.Open(name) //nolint:gosec // the name is made of a digest
+	f, err := os.Open(name)
 	if err != nil {
 		return 0, err
 	}
 	defer func() { _ = f.Close() }()
 	n, err := io.ReadFull(f, buf)
-	if err == io.EOF || errors.Is(err, io.ErrUnexpectedEOF) { //nolint:errorlint // ReadFull returns it as it is
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
 		err = nil
 	}
 	return n, err

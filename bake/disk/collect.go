@@ -93,8 +93,16 @@ func (c *collector) run(ctx context.Context, live []bake.Digest, dryRun bool) er
 		return nil
 	}
 	// Pointers go before what they point to, so that a collection that is cut off leaves garbage and never a gap.
-	return errors.Join(c.s.remove(ctx, layersDir, layers), c.s.remove(ctx, manifestsDir, manifests),
-		c.s.remove(ctx, blocksDir, blocks), c.s.sweepLeftovers())
+	if err := c.s.remove(ctx, layersDir, layers); err != nil {
+		return err
+	}
+	if err := c.s.remove(ctx, manifestsDir, manifests); err != nil {
+		return err
+	}
+	if err := c.s.remove(ctx, blocksDir, blocks); err != nil {
+		return err
+	}
+	return c.s.sweepLeftovers()
 }
 
 func (c *collector) keepLayer(e entry) (bool, error) {

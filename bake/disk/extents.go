@@ -22,37 +22,35 @@ type candidate struct {
 // not looked at.
 func candidates(f *os.File, size int64, base []Block) ([]candidate, error) {
 	var all []candidate
-	for len(base) > 0 && base[len(base)-1].Index*BlockSize >= size {
-		base = base[:len(base)-1] // cut off by a shrunken disk
+	upTo := func(index int64) { // adds the blocks of the base before index
+		for len(base) > 0 && base[0].Index < index {
+			all, base = append(all, candidate{index: base[0].Index, base: base[0].Digest}), base[1:]
+		}
 	}
-	for offset := int64(0); offset < size; {
-		start, end, err := nextData(f, offset, size)
+	blocks := Manifest{Size: size}.count()
+	for next := int64(0); next < blocks; {
+		start, end, err := nextData(f, next*BlockSize, size)
 		if err != nil {
 			return nil, fmt.Errorf("look for data: %w", err)
 		}
-		first, last := start/BlockSize, (end-1)/BlockSize // none if the file ends with a hole
-		for len(base) > 0 && base[0].Index < first {
-			all, base = append(all, candidate{index: base[0].Index, base: base[0].Digest}), base[1:]
+		if start == end {
+			break
 		}
-		for index := first; start < end && index <= last; index++ {
-			c := candidate{index: index, data: true}
-			if len(base) > 0 && base[0].Index == index {
+		first := start / BlockSize
+		upTo(first)
+		for next = first; next*BlockSize < end; next++ {
+			c := candidate{index: next, data: true}
+			if len(base) > 0 && base[0].Index == next {
 				c.base, base = base[0].Digest, base[1:]
 			}
 			all = append(all, c)
 		}
-		offset = min(size, (last+1)*BlockSize)
-		if start >= size {
-			break
-		}
 	}
-	for _, b := range base {
-		all = append(all, candidate{index: b.Index, base: b.Digest})
-	}
+	upTo(blocks) // not those that a shrunken disk has lost
 	return all, nil
 }
 
-// nextData returns the first stretch of data at or after offset; start is size if only a hole follows. Where the filesystem
+// nextData returns the first stretch of data at or after offset; it is empty if only a hole follows. Where the filesystem
 // knows no holes, everything is data.
 func nextData(f *os.File, offset, size int64) (start, end int64, err error) {
 	start, err = f.Seek(offset, unix.SEEK_DATA)

@@ -1,6 +1,7 @@
 package disk
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -25,8 +26,8 @@ const writers = 32
 // a hole is a block of zeros. Any other block of zeros or in a hole is absent. Blocks that the base or the store already has
 // cost nothing but reading them; one that the store has in a corrupt form is replaced.
 //
-// f is a regular file whose size is a multiple of 512 bytes and which nobody changes meanwhile; its offset is moved. progress
-// may be nil; it is called by one goroutine at a time, with bytes looked at. When Import returns without error, everything is
+// f is a regular file whose size is a multiple of 512 bytes and which nobody changes meanwhile; its offset is moved. What was
+// written to it through a loop device must have been flushed before. progress may be nil; it is called by one goroutine at a time, with bytes looked at. When Import returns without error, everything is
 // on stable storage, and held against [Store.Collect] until s is closed. When it fails or is killed there is no manifest; the
 // blocks stored by then serve the next attempt, or go with the next collection. A full filesystem is left as it was found.
 func (s *Store) Import(ctx context.Context, f *os.File, base bake.Digest, progress func(done, total int64)) (bake.Digest, error) {
@@ -106,7 +107,7 @@ func (im *importer) blocks(ctx context.Context, todo []candidate) (Manifest, err
 	saves, ctx := errgroup.WithContext(ctx)
 	saves.SetLimit(writers)
 	im.saves = saves
-	var scan errgroup.Group
+	scan, ctx := errgroup.WithContext(ctx) // ends when a write fails, too
 	scan.SetLimit(workers())
 	for i, c := range todo {
 		scan.Go(func() (err error) {
@@ -120,8 +121,8 @@ func (im *importer) blocks(ctx context.Context, todo []candidate) (Manifest, err
 			return nil
 		})
 	}
-	err := scan.Wait() //nolint:contextcheck // the context is that of saves
-	if err := errors.Join(saves.Wait(), err); err != nil {
+	err := scan.Wait() // adds to saves
+	if err := cmp.Or(saves.Wait(), err); err != nil {
 		return Manifest{}, err
 	}
 	m := Manifest{Size: im.size}

@@ -49,7 +49,7 @@ func (m Manifest) Encode() []byte {
 		last := &w.Runs[len(w.Runs)-1]
 		last.SHA256 = append(last.SHA256, b.Digest.Hex())
 	}
-	body, _ := json.Marshal(w) // integers and strings: it cannot fail
+	body, _ := json.Marshal(w) //nolint:errchkjson // integers and strings: it cannot fail
 	return body
 }
 

@@ -108,7 +108,7 @@ func (s *Store) pinned() (pins []bake.Digest, ended []string, err error) {
 var errEnded = errors.New("the process has ended")
 
 func readSession(name string) ([]bake.Digest, error) {
-	f, err := os.Open(name) //nolint:gosec // a file of the store
+	f, err := os.Open(name)
 	if err != nil {
 		return nil, err
 	}
