@@ -90,7 +90,7 @@ func (k *kitchen) build(t *testing.T, change func(*building)) ([]*result, error)
 	}
 	k.baked, k.judged = k.baked[:0:len(k.baked)], nil
 	b := newBuilding(k.r, plan, bake.Discard())
-	b.builder, b.judge = &k.oven, k.court.judge
+	b.builder, b.judge = &k.oven, k.judge
 	if change != nil {
 		change(b)
 	}
@@ -239,7 +239,9 @@ func TestReport(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	var parsed struct{ Images []result }
+	var parsed struct {
+		Images []result `json:"images"`
+	}
 	if err := json.Unmarshal([]byte(machine.String()), &parsed); err != nil || parsed.Images[1].Error != "the password is •••" {
 		t.Errorf("%v in %s", err, &machine)
 	}

@@ -109,7 +109,7 @@ func (c *console) confirm(ctx *cli.Context, question string) (bool, error) {
 		return false, err
 	}
 	answer, err := bufio.NewReader(c.in).ReadString('\n')
-	if err != nil && err != io.EOF { //nolint:errorlint // ReadString returns io.EOF itself
+	if err != nil && err != io.EOF {
 		return false, err
 	}
 	answer = strings.ToLower(strings.TrimSpace(answer))
@@ -122,7 +122,7 @@ func terminal(stream any) (fd int, ok bool) {
 	if !ok {
 		return 0, false
 	}
-	fd = int(f.Fd()) //nolint:gosec // a descriptor fits an int
+	fd = int(f.Fd())
 	return fd, term.IsTerminal(fd)
 }
 

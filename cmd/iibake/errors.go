@@ -35,14 +35,14 @@ var (
 	errTest  = errors.New("test failed")
 )
 
-// exitStatus is the status of a command that ran in a machine: iibake ends with the same one.
-type exitStatus int
+// statusError is the status of a command that ran in a machine: iibake ends with the same one.
+type statusError int
 
-func (s exitStatus) Error() string { return fmt.Sprintf("the command ended with status %d", int(s)) }
+func (s statusError) Error() string { return fmt.Sprintf("the command ended with status %d", int(s)) }
 
 // exitCode returns the code that err stands for. Where it stands for several, what the user did comes before what failed.
 func exitCode(ctx context.Context, err error) int {
-	var status exitStatus
+	var status statusError
 	switch {
 	case err == nil:
 		return exitDone
@@ -105,7 +105,7 @@ func inStage(stage, err error) error {
 // fail writes err, one line for each thing that is wrong, and returns the exit code.
 func (c *console) fail(ctx context.Context, err error) int {
 	code := exitCode(ctx, err)
-	var status exitStatus
+	var status statusError
 	if code == exitDone || errors.As(err, &status) {
 		return code
 	}

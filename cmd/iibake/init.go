@@ -50,7 +50,7 @@ func projectFiles(name string) (fs.FS, error) {
 }
 
 func initProject(con *console, dir string, files fs.FS) error {
-	if err := os.MkdirAll(dir, 0o755); err != nil { //nolint:gosec // a folder of source code
+	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}
 	p := con.paint(con.out)

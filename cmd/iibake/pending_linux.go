@@ -28,7 +28,7 @@ func (p *pending) link(name string) error {
 	if p.named {
 		return os.Link(p.Name(), name)
 	}
-	old := childPath(p, int(p.Fd())) //nolint:gosec // a descriptor fits an int
+	old := childPath(p, int(p.Fd()))
 	if err := unix.Linkat(unix.AT_FDCWD, old, unix.AT_FDCWD, name, unix.AT_SYMLINK_FOLLOW); err != nil {
 		return &os.LinkError{Op: "link", Old: old, New: name, Err: err}
 	}
@@ -36,4 +36,4 @@ func (p *pending) link(name string) error {
 }
 
 // ownPath returns the path that this process reaches the file by.
-func ownPath(p *pending) string { return childPath(p, int(p.Fd())) } //nolint:gosec // a descriptor fits an int
+func ownPath(p *pending) string { return childPath(p, int(p.Fd())) }

@@ -105,7 +105,7 @@ func (r *record) prepare() error {
 	if _, err := os.Stat(ignore); err == nil {
 		return nil
 	}
-	if err := os.WriteFile(ignore, []byte("# written by iibake\n*\n"), 0o644); err != nil { //nolint:gosec // the user's git must read what root wrote
+	if err := os.WriteFile(ignore, []byte("# written by iibake\n*\n"), 0o644); err != nil {
 		return fmt.Errorf("make catalog: %w", err)
 	}
 	return nil

@@ -139,9 +139,8 @@ func shellCommand(words []string) string {
 
 // remoteStatus turns the end of a command in the machine into the end of iibake.
 func remoteStatus(err error) error {
-	var exit *ssh.ExitError
-	if errors.As(err, &exit) {
-		return exitStatus(exit.ExitStatus())
+	if exit, ok := errors.AsType[*ssh.ExitError](err); ok {
+		return statusError(exit.ExitStatus())
 	}
 	return err
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -44,10 +45,16 @@ func TestScripts(t *testing.T) {
 // setup gives each story a user of git, and nothing of the machine that runs it.
 func setup(e *testscript.Env) error {
 	for _, pair := range [][2]string{
-		{"GIT_AUTHOR_NAME", "Ada"}, {"GIT_AUTHOR_EMAIL", "ada@example.com"},
-		{"GIT_COMMITTER_NAME", "Ada"}, {"GIT_COMMITTER_EMAIL", "ada@example.com"},
-		{"GIT_CONFIG_GLOBAL", os.DevNull}, {"GIT_CONFIG_NOSYSTEM", "1"}, {"GIT_CEILING_DIRECTORIES", filepath.Dir(e.WorkDir)},
-		{"USER", "ada"}, {"GITHUB_ACTIONS", ""}, {"TERM", "xterm"},
+		{"GIT_AUTHOR_NAME", "Ada"},
+		{"GIT_AUTHOR_EMAIL", "ada@example.com"},
+		{"GIT_COMMITTER_NAME", "Ada"},
+		{"GIT_COMMITTER_EMAIL", "ada@example.com"},
+		{"GIT_CONFIG_GLOBAL", os.DevNull},
+		{"GIT_CONFIG_NOSYSTEM", "1"},
+		{"GIT_CEILING_DIRECTORIES", filepath.Dir(e.WorkDir)},
+		{"USER", "ada"},
+		{"GITHUB_ACTIONS", ""},
+		{"TERM", "xterm"},
 	} {
 		e.Setenv(pair[0], pair[1])
 	}
@@ -63,8 +70,7 @@ func status(ts *testscript.TestScript, neg bool, args []string) {
 	got := "0"
 	var exit interface{ ExitCode() int }
 	if errors.As(err, &exit) {
-		b, _ := json.Marshal(exit.ExitCode())
-		got = string(b)
+		got = strconv.Itoa(exit.ExitCode())
 	}
 	if got != args[0] {
 		ts.Fatalf("exit code %s, want %s", got, args[0])
@@ -137,15 +143,15 @@ func fill(ctx context.Context, dir string) error {
 		if s.name == "web" {
 			img.Parent = &bake.Ref{Name: "base", Version: "2026.11.01-1-gaaaaaaa"}
 		}
-		if err := record1(ctx, c, img, s.packages, s.pass); err != nil {
+		if err := recordImage(ctx, c, img, s.packages, s.pass); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// record1 records an image with a verdict, and makes it a candidate if it passed.
-func record1(ctx context.Context, c catalog.Catalog, img bake.Image, packages []bake.Package, pass bool) error {
+// recordImage records an image with a verdict, and makes it a candidate if it passed.
+func recordImage(ctx context.Context, c catalog.Catalog, img bake.Image, packages []bake.Package, pass bool) error {
 	img, err := bake.NewImages(c).Record(ctx, img, packages)
 	if err != nil {
 		return err

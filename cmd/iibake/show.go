@@ -86,7 +86,7 @@ func (s shown) write(con *console, packages bool, now time.Time) error {
 			table.Row(p.Dim(name), value)
 		}
 	}
-	row("image", p.Bold(s.Ref.String()))
+	row("image", p.Bold(s.String()))
 	row("verdict", paintVerdict(p, s.Verdict))
 	row("channels", joinChannels(s.Channels))
 	row("created", fmt.Sprintf("%s (%s ago), in %s", s.Created.UTC().Format(time.DateTime+" UTC"), ui.Age(now.Sub(s.Created)), ui.Took(time.Duration(s.Took))))

@@ -94,7 +94,7 @@ func TestExitCode(t *testing.T) {
 		{"moved", t.Context(), fmt.Errorf("x: %w", catalog.ErrMoved), 12},
 		{"gate in a bake", t.Context(), inStage(errBake, bake.ErrRefused), 14},
 		{"not found", t.Context(), inStage(errBake, bake.ErrNotFound), 15},
-		{"status of a command", t.Context(), errors.Join(exitStatus(42)), 42},
+		{"status of a command", t.Context(), errors.Join(statusError(42)), 42},
 		{"interrupted", cancelled, inStage(errBake, context.Canceled), 130},
 	} {
 		if got := exitCode(c.ctx, c.err); got != c.want {
@@ -121,7 +121,7 @@ func TestFail(t *testing.T) {
 	if got := what(t.Context(), err); got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}
-	if got := what(t.Context(), exitStatus(3)); got != "" {
+	if got := what(t.Context(), statusError(3)); got != "" {
 		t.Errorf("the status of a command in a machine is no error of ours: %q", got)
 	}
 }
