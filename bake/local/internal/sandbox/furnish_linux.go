@@ -131,5 +131,5 @@ func node(at string, mode, major, minor uint32) error {
 	if err := unix.Mknod(at, mode, int(unix.Mkdev(major, minor))); err != nil {
 		return fmt.Errorf("mknod %s: %w", at, err)
 	}
-	return nil
+	return os.Chmod(at, os.FileMode(mode&0o777)) // whatever the umask took away: apt downloads as a user without rights
 }
