@@ -30,23 +30,33 @@ func Run(ctx context.Context, root sandbox.Root, log func(string)) error {
 
 // From the kernel's ext4.h.
 const (
-	extMagicAt = 1024 + 0x38
+	extSuper   = 1024 // offset of the superblock
+	extBlockAt = 0x18 // binary logarithm of the block size in KiB
+	extMagicAt = 0x38
 	extMagic   = 0xEF53
 )
 
 // badFilesystem is the bit in e2fsck's exit status that says so.
 const badFilesystem = 4
 
+// trimmable is the block size in bytes from which on trimming leaves nothing out: loop devices discard in units of it.
+const trimmable = 4096
+
 // check has e2fsck look at the filesystem without changing it. XFS and Btrfs are checked by having been unmounted well.
 func check(ctx context.Context, root sandbox.Root) error {
-	var magic [2]byte
-	if _, err := root.Disk.ReadAt(magic[:], root.Offset+extMagicAt); err != nil {
+	super := make([]byte, 64)
+	if _, err := root.Disk.ReadAt(super, root.Offset+extSuper); err != nil {
 		return fmt.Errorf("seal: read the superblock: %w", err)
 	}
-	if binary.LittleEndian.Uint16(magic[:]) != extMagic {
+	if binary.LittleEndian.Uint16(super[extMagicAt:]) != extMagic {
 		return nil
 	}
-	out, err := sandbox.Tool(ctx, []*os.File{root.Disk}, "e2fsck", "-f", "-n", fmt.Sprintf("/dev/fd/3?offset=%d", root.Offset))
+	argv := []string{"e2fsck", "-f", "-n"}
+	if 1024<<super[extBlockAt] < trimmable {
+		argv = []string{"e2fsck", "-f", "-p", "-E", "discard"} // which knows no such unit
+	}
+	argv = append(argv, fmt.Sprintf("/dev/fd/3?offset=%d", root.Offset))
+	out, err := sandbox.Tool(ctx, []*os.File{root.Disk}, argv...)
 	exit := (*exec.ExitError)(nil)
 	switch {
 	case err == nil:

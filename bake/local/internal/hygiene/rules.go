@@ -1,0 +1,127 @@
+package hygiene
+
+import (
+	"bytes"
+	"path"
+	"strings"
+)
+
+// rule is a file that must not be there, or must be empty.
+type rule struct {
+	pattern string // as path.Match has it; one that ends in /** means everything below
+	what    string
+	fix     string
+	empty   bool // an empty file is fine
+}
+
+const (
+	notSealed = "the seal should have removed it: report this as a bug of iibake, and remove it in the last step meanwhile"
+	leaveOut  = "keep the step from writing it, or remove it in the same step"
+)
+
+// rules are what belongs to one machine or to the build.
+func rules() []rule {
+	return []rule{
+		{"/etc/ssh/ssh_host_*_key", "an SSH host key, which every machine of this image would share", notSealed, false},
+		{"/etc/machine-id", "the identity of one machine", notSealed, true},
+		{"/var/lib/dbus/machine-id", "the identity of one machine", notSealed, true},
+		{"/root/.*_history", "what somebody typed", notSealed, true},
+		{"/home/*/.*_history", "what somebody typed", notSealed, true},
+		{"/var/lib/dhcp/*", "a lease of one machine", notSealed, true},
+		{"/var/lib/dhcpcd/*.lease", "a lease of one machine", notSealed, true},
+		{"/var/lib/NetworkManager/*.lease", "a lease of one machine", notSealed, true},
+		{"/var/lib/cloud/instance", "the state of one machine's cloud-init", notSealed, false},
+		{"/var/lib/cloud/instances/*", "the state of one machine's cloud-init", notSealed, false},
+		{"/var/lib/systemd/random-seed", "a random seed that every machine would begin with", notSealed, false},
+		{"/etc/udev/rules.d/70-persistent-net.rules", "the network cards of one machine", notSealed, false},
+		{"/var/log/**", "a log of the build", notSealed, true},
+		{"/tmp/*", "a temporary file", notSealed, false},
+		{"/var/tmp/*", "a temporary file", notSealed, false},
+		{"/run/*", "a file that belongs in memory", notSealed, false},
+		{"/var/cache/apt/archives/*.deb", "a downloaded package", notSealed, false},
+		{"/var/cache/apt/*.bin", "a package cache", notSealed, false},
+		{"/var/lib/apt/lists/*_*", "a package list", notSealed, false},
+		{"/var/cache/dnf/*", "a package cache", notSealed, false},
+		{"/etc/.*.iibake", "a file that was put aside for the build", notSealed, false},
+		{"/usr/sbin/.*.iibake", "a file that was put aside for the build", notSealed, false},
+	}
+}
+
+func (r rule) matches(name string) bool {
+	if dir, ok := strings.CutSuffix(r.pattern, "**"); ok {
+		return strings.HasPrefix(name, dir)
+	}
+	ok, err := path.Match(r.pattern, name)
+	return ok && err == nil
+}
+
+// credential is a file by whose name and content one recognises something secret.
+type credential struct {
+	name string // end of the path; empty for every file
+	text string // must be in the file
+	what string
+}
+
+func credentials() []credential {
+	return []credential{
+		{"", "PuTTY-User-Key-File-", "a private key"},
+		{"/.aws/credentials", "aws_secret_access_key", "AWS credentials"},
+		{"/.netrc", "password", "a password"},
+		{"/.docker/config.json", `"auth"`, "credentials of a container registry"},
+		{"/.git-credentials", "://", "credentials of git"},
+		{"/.npmrc", "_authToken", "credentials of npm"},
+		{"/.pypirc", "password", "credentials of PyPI"},
+		{"/.pgpass", ":", "a password of PostgreSQL"},
+		{"/etc/apt/auth.conf", "password", "credentials of a package archive"},
+	}
+}
+
+// snakeoil is a key that no one trusts: packages make it so that servers can start.
+const snakeoil = "/etc/ssl/private/ssl-cert-snakeoil.key"
+
+// secretIn recognises credentials in the content of a file.
+func secretIn(name string, content []byte) string {
+	if name == snakeoil {
+		return ""
+	}
+	if hasPEM(content) {
+		return "a private key"
+	}
+	for _, c := range credentials() {
+		if strings.HasSuffix(name, c.name) && bytes.Contains(content, []byte(c.text)) {
+			return c.what
+		}
+	}
+	return ""
+}
+
+// hasPEM reports whether one of the lines begins a private key: those of OpenSSL and of OpenSSH alike.
+func hasPEM(content []byte) bool {
+	for {
+		before, after, found := bytes.Cut(content, []byte("PRIVATE KEY-----"))
+		if !found {
+			return false
+		}
+		line := before[bytes.LastIndexByte(before, '\n')+1:]
+		if bytes.HasPrefix(line, []byte("-----BEGIN ")) && bytes.ContainsAny(after[:min(2, len(after))], "\r\n") {
+			return true
+		}
+		content = after
+	}
+}
+
+// passwords returns the users of a shadow file who can log in with a password, or without any.
+func passwords(shadow string) (known, none []string) {
+	for line := range strings.Lines(shadow) {
+		user, rest, _ := strings.Cut(strings.TrimSpace(line), ":")
+		hash, _, ok := strings.Cut(rest, ":")
+		switch {
+		case !ok:
+		case hash == "":
+			none = append(none, user)
+		case !strings.HasPrefix(hash, "!") && !strings.HasPrefix(hash, "*"):
+			known = append(known, user)
+		}
+	}
+	return known, none
+}

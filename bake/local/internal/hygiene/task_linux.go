@@ -1,0 +1,195 @@
+package hygiene
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/iibake/iibake/bake/local/internal/sandbox"
+	"github.com/iibake/iibake/bake/local/internal/sandbox/within"
+)
+
+// Task looks at the files of a mounted image. Its input is the secrets of the build.
+func Task(ctx context.Context, e *sandbox.Env, input json.RawMessage) (any, error) {
+	w := &walker{root: e.Root, rules: rules(), findings: []Finding{}}
+	if err := json.Unmarshal(input, &w.secrets); err != nil {
+		return nil, err
+	}
+	var err error
+	if w.owned, err = owned(ctx, e); err != nil {
+		return nil, err
+	}
+	if err := w.shadow(); err != nil {
+		return nil, err
+	}
+	err = filepath.WalkDir(e.Root, w.visit)
+	return w.findings, err
+}
+
+// walker collects findings.
+type walker struct {
+	root     string
+	rules    []rule
+	secrets  []string
+	owned    map[string]bool // files that packages brought, by canonical name
+	findings []Finding
+}
+
+func (w *walker) add(name, what, fix string) {
+	w.findings = append(w.findings, Finding{Path: name, What: what, Fix: fix})
+}
+
+func (w *walker) visit(at string, d fs.DirEntry, err error) error {
+	if err != nil {
+		return err
+	}
+	name := "/" + strings.TrimPrefix(strings.TrimPrefix(at, w.root), "/")
+	if d.IsDir() && !w.interesting(name) {
+		return nil
+	}
+	info, err := d.Info()
+	if err != nil {
+		return err
+	}
+	for _, r := range w.rules {
+		if r.matches(name) && !(r.empty && harmless(at, info)) {
+			w.add(name, r.what, r.fix)
+			if d.IsDir() {
+				return fs.SkipDir
+			}
+			return nil
+		}
+	}
+	if !info.Mode().IsRegular() {
+		return nil
+	}
+	return w.file(at, name, info)
+}
+
+// interesting reports whether a folder itself, and not only what is in it, can be a finding.
+func (w *walker) interesting(name string) bool {
+	dir := filepath.Dir(name)
+	return dir == "/tmp" || dir == "/var/tmp" || dir == "/run" || dir == "/var/lib/cloud/instances" || dir == "/var/cache/dnf"
+}
+
+// harmless reports whether a file that must be empty is: a folder or a link counts as such, and so does a machine-id that
+// says that there is none yet.
+func harmless(at string, info fs.FileInfo) bool {
+	if !info.Mode().IsRegular() || info.Size() == 0 {
+		return true
+	}
+	if filepath.Base(at) != "machine-id" {
+		return false
+	}
+	content, err := os.ReadFile(at)
+	return err == nil && strings.TrimSpace(string(content)) == "uninitialized"
+}
+
+const (
+	maxKey    = 256 << 10 // bytes; no private key is larger
+	maxSearch = 32 << 20  // bytes; larger files are searched below the filesystem only
+)
+
+// file judges a regular file that no rule forbids.
+func (w *walker) file(at, name string, info fs.FileInfo) error {
+	etc := strings.HasPrefix(name, "/etc/")
+	if etc && info.Mode()&0o002 != 0 {
+		w.add(name, "everybody may write to it", "chmod o-w "+name+" in a step")
+	}
+	if w.owned[canonical(name)] && !etc {
+		return nil
+	}
+	if st, ok := info.Sys().(*syscall.Stat_t); ok && setID(st.Mode) && !w.owned[canonical(name)] {
+		w.add(name, "a set-user-id program that no package brought", "use sudo or capabilities, or chmod ug-s "+name)
+	}
+	if info.Size() == 0 || info.Size() > maxSearch || info.Size() > maxKey && len(w.secrets) == 0 {
+		return nil
+	}
+	content, err := os.ReadFile(at)
+	if err != nil {
+		return err
+	}
+	if !w.owned[canonical(name)] && info.Size() <= maxKey {
+		if what := secretIn(name, content); what != "" {
+			w.add(name, what, "give it to the machine when it boots: user data, a secret store, an instance role")
+		}
+	}
+	for _, s := range w.secrets {
+		if bytes.Contains(content, []byte(s)) {
+			w.add(name, "the value of a secret", leaveOut)
+		}
+	}
+	return nil
+}
+
+func setID(mode uint32) bool {
+	return mode&unix.S_ISUID != 0 || mode&unix.S_ISGID != 0 && mode&unix.S_IXGRP != 0
+}
+
+// shadow looks for accounts that a password opens on every machine of the image.
+func (w *walker) shadow() error {
+	for _, name := range []string{"/etc/shadow", "/etc/shadow-"} {
+		b, err := within.ReadFile(w.root, name)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		known, none := passwords(string(b))
+		for _, user := range known {
+			w.add(name, "user "+user+" has a password, the same on every machine", "lock it with usermod -p '*' "+user+", and use SSH keys")
+		}
+		for _, user := range none {
+			w.add(name, "user "+user+" needs no password to log in", "lock it with usermod -p '*' "+user)
+		}
+	}
+	return nil
+}
+
+// owned returns the files that packages brought. An image without a package database owns none.
+func owned(ctx context.Context, e *sandbox.Env) (map[string]bool, error) {
+	lists, err := filepath.Glob(e.Root + "/var/lib/dpkg/info/*.list")
+	if err != nil {
+		return nil, err
+	}
+	files := map[string]bool{}
+	for _, list := range lists {
+		b, err := os.ReadFile(list)
+		if err != nil {
+			return nil, err
+		}
+		for name := range strings.Lines(string(b)) {
+			files[canonical(strings.TrimSuffix(name, "\n"))] = true
+		}
+	}
+	if len(lists) > 0 || !e.Has("rpm") {
+		return files, nil
+	}
+	var out strings.Builder
+	if err := e.Command(ctx, sandbox.Command{Argv: []string{"rpm", "-qal"}, Stdout: &out}); err != nil {
+		return nil, err
+	}
+	for name := range strings.Lines(out.String()) {
+		files[canonical(strings.TrimSuffix(name, "\n"))] = true
+	}
+	return files, nil
+}
+
+// canonical gives the two names that a file has where /bin and /lib are links into /usr one form.
+func canonical(name string) string {
+	for _, dir := range []string{"/bin/", "/sbin/", "/lib"} {
+		if strings.HasPrefix(name, dir) {
+			return "/usr" + name
+		}
+	}
+	return name
+}
