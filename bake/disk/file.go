@@ -58,7 +58,7 @@ func explainFull(err error, dir string, need int64) error {
 		free = mebibytes(int64(st.Bavail) * int64(st.Bsize)) //nolint:gosec,unconvert // the types differ between systems
 	}
 	return fmt.Errorf("%w: the filesystem of %s is full: up to %s are needed there and %s is free: free some space, "+
-		"for example with iibake gc --store, and run the command again", err, dir, mebibytes(need), free)
+		"for example with iibake gc --store, and run the command again", err, dir, mebibytes(max(need, page)), free)
 }
 
 func mebibytes(n int64) string { return fmt.Sprintf("%d MiB", (n+int64(bake.MiB)-1)/int64(bake.MiB)) }

@@ -27,9 +27,12 @@ const writers = 32
 // cost nothing but reading them; one that the store has in a corrupt form is replaced.
 //
 // f is a regular file whose size is a multiple of 512 bytes and which nobody changes meanwhile; its offset is moved. What was
-// written to it through a loop device must have been flushed before. progress may be nil; it is called by one goroutine at a time, with bytes looked at. When Import returns without error, everything is
-// on stable storage, and held against [Store.Collect] until s is closed. When it fails or is killed there is no manifest; the
-// blocks stored by then serve the next attempt, or go with the next collection. A full filesystem is left as it was found.
+// written to it through a loop device must have been flushed before. progress may be nil; it is called by one goroutine at a
+// time, with bytes looked at.
+//
+// When Import returns without error, everything is on stable storage, and held against [Store.Collect] until s is closed. When
+// it fails or is killed there is no manifest; the blocks stored by then serve the next attempt, or go with the next
+// collection. On a full filesystem, where they would be in the way of everybody, they go at once.
 func (s *Store) Import(ctx context.Context, f *os.File, base bake.Digest, progress func(done, total int64)) (bake.Digest, error) {
 	im := &importer{s: s, f: f, progress: meter{report: progress}}
 	d, err := im.run(ctx, base)
@@ -196,23 +199,26 @@ func (im *importer) save(d bake.Digest, raw []byte) error {
 func (s *Store) putManifest(ctx context.Context, m Manifest) (bake.Digest, error) {
 	body := m.Encode()
 	d := bake.DigestOf(body)
-	var err error
-	if _, bad := s.Manifest(ctx, d); bad == nil {
-		now := time.Now()
-		err = os.Chtimes(s.path(manifestsDir, d.Hex()), now, now)
-	} else {
-		err = s.write(manifestsDir, d.Hex(), body)
+	err := s.session.pin(d)
+	if err == nil {
+		err = s.renewManifest(ctx, d, body)
 	}
 	if err == nil {
 		err = s.syncDir(manifestsDir)
-	}
-	if err == nil {
-		err = s.session.pin(d)
 	}
 	if err != nil {
 		return "", fmt.Errorf("store manifest %s: %w", d.Short(), err)
 	}
 	return d, nil
+}
+
+// renewManifest writes a manifest, unless it is there: then it counts as imported now.
+func (s *Store) renewManifest(ctx context.Context, d bake.Digest, body []byte) error {
+	if _, err := s.Manifest(ctx, d); err != nil { // also if it is corrupt
+		return s.write(manifestsDir, d.Hex(), body)
+	}
+	now := time.Now()
+	return os.Chtimes(s.path(manifestsDir, d.Hex()), now, now)
 }
 
 // meter counts bytes for somebody who may or may not want to know.
