@@ -83,7 +83,18 @@ func build(con *console, c *cli.Context, p *template.Project, plan *bake.Plan) e
 	if errors.Is(err, local.ErrHost) && os.Geteuid() != 0 {
 		err = withHint(err, sudoCommand(c, plan.Templates(), os.Environ()))
 	}
+	if step, ok := errors.AsType[*local.StepError](err); ok && c.Context.Err() == nil {
+		err = withHint(err, stepHint(step))
+	}
 	return errors.Join(b.report(con, c, secrets), err)
+}
+
+// stepHint says how to look into a step that failed.
+func stepHint(e *local.StepError) string {
+	if e.Wreck == "" {
+		return "iibake build --retain keeps the disk as the failed step left it; the next build goes on behind the last good step"
+	}
+	return "a shell in it: systemd-nspawn --image " + e.Wreck + " (package systemd-container); iibake gc removes it in time"
 }
 
 func namesOf(plan *bake.Plan) []string {

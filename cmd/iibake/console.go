@@ -32,6 +32,7 @@ type console struct {
 	colour   bool // wanted, where there is a terminal
 	verbose  bool
 	actions  *ui.Actions
+	witness  *witness // of the progress that was shown; nil where there was none
 }
 
 func newConsole(s streams) *console {
@@ -71,7 +72,15 @@ func (c *console) reporter(projectDir string, names ...string) (ui.Reporter, err
 			return columns, rows
 		}
 	}
-	return ui.New(c.err, o)
+	r, err := ui.New(c.err, o)
+	if err != nil {
+		return nil, err
+	}
+	if o.Mode == ui.JSON || o.Mode == ui.None {
+		return r, nil // which show people nothing
+	}
+	c.witness = newWitness(r)
+	return c.witness, nil
 }
 
 func (c *console) actionsIn(projectDir string) *ui.Actions {

@@ -114,6 +114,9 @@ func (c *console) fail(ctx context.Context, err error) int {
 	if code == exitInterrupted {
 		text = withoutCancellation(text)
 	}
+	if c.witness != nil {
+		text = withoutShown(text, c.witness.shown)
+	}
 	c.writeErrors(p, text)
 	c.annotate(err)
 	for _, h := range hints(err) {

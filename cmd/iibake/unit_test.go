@@ -16,6 +16,7 @@ import (
 
 	"github.com/iibake/iibake/bake"
 	"github.com/iibake/iibake/bake/catalog"
+	"github.com/iibake/iibake/bake/local"
 	"github.com/iibake/iibake/bake/template"
 )
 
@@ -199,5 +200,42 @@ func TestShellCommand(t *testing.T) {
 		if got := shellCommand(words); got != want {
 			t.Errorf("%q: got %s, want %s", words, got, want)
 		}
+	}
+}
+
+// The output of a failed step is shown when it fails, and again only where it was not.
+func TestFailShowsOutputOnce(t *testing.T) {
+	step := "a.yaml:3:5: step \"x\": exit status 1\n    older line\n    line 1\n    line 2\n  the disk is kept in /x"
+	err := errors.Join(errors.New(step), errors.New("test web: \n    console"))
+	for mode, want := range map[string]string{
+		"plain": "a.yaml:3:5: step \"x\": exit status 1\n  the disk is kept in /x\niibake: test web: \n    console\n",
+		"none":  "a.yaml:3:5: step \"x\": exit status 1\n    older line\n    line 1\n    line 2\n  the disk is kept in /x\niibake: test web: \n    console\n",
+	} {
+		var b strings.Builder
+		con := newConsole(streams{strings.NewReader(""), &b, &b})
+		con.progress = mode
+		r, failed := con.reporter("")
+		if failed != nil {
+			t.Fatal(failed)
+		}
+		task := bake.StartTask(r, "web", "step x", nil)
+		task.Log("line 1\r\n")
+		task.Log("  line 2")
+		_ = task.End(errors.New("exit status 1"))
+		r.Close()
+		b.Reset()
+		con.fail(t.Context(), err)
+		if b.String() != want {
+			t.Errorf("%s: got\n%s\nwant\n%s", mode, &b, want)
+		}
+	}
+}
+
+func TestStepHint(t *testing.T) {
+	if got := stepHint(&local.StepError{}); !strings.Contains(got, "--retain") {
+		t.Errorf("got %q", got)
+	}
+	if got := stepHint(&local.StepError{Wreck: "/x/y.raw"}); !strings.Contains(got, "--image /x/y.raw") {
+		t.Errorf("got %q", got)
 	}
 }
