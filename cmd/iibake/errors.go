@@ -9,6 +9,7 @@ import (
 	"os"
 	"regexp"
 	"strings"
+	"time"
 
 	"github.com/iibake/iibake/bake"
 	"github.com/iibake/iibake/bake/catalog"
@@ -117,12 +118,28 @@ func (c *console) fail(ctx context.Context, err error) int {
 	if c.witness != nil {
 		text = withoutShown(text, c.witness.shown)
 	}
-	c.writeErrors(p, text)
 	c.annotate(err)
+	if c.progress == ui.JSON {
+		c.reportFailure(text, hints(err))
+		return code
+	}
+	c.writeErrors(p, text)
 	for _, h := range hints(err) {
 		_, _ = fmt.Fprintf(c.err, "%s %s\n", p.Warn("hint:"), h)
 	}
 	return code
+}
+
+// reportFailure keeps standard error JSON to its end: the failure of the command is an event without a task.
+func (c *console) reportFailure(text string, hints []string) {
+	r, err := ui.New(c.err, ui.Options{Mode: ui.JSON})
+	if err != nil {
+		return
+	}
+	r.Report(bake.Event{Time: time.Now().UTC(), Kind: bake.EventFail, Text: text})
+	for _, h := range hints {
+		r.Report(bake.Event{Time: time.Now().UTC(), Kind: bake.EventNote, Text: "hint: " + h})
+	}
 }
 
 func (c *console) writeErrors(p ui.Paint, text string) {

@@ -72,7 +72,7 @@ func machineSpec(con *console, c *cli.Context) (machine.Spec, error) {
 		}
 	}
 	if c.Bool("console") {
-		s.Console = con.err
+		s.Console, con.progress = con.err, ui.Plain // a block of tasks and a console cannot share the screen
 	}
 	return s, nil
 }

@@ -89,7 +89,7 @@ func (s shown) write(con *console, packages bool, now time.Time) error {
 	row("image", p.Bold(s.String()))
 	row("verdict", paintVerdict(p, s.Verdict))
 	row("channels", joinChannels(s.Channels))
-	row("created", fmt.Sprintf("%s (%s ago), in %s", s.Created.UTC().Format(time.DateTime+" UTC"), ui.Age(now.Sub(s.Created)), ui.Took(time.Duration(s.Took))))
+	row("created", fmt.Sprintf("%s (%s), in %s", s.Created.UTC().Format(time.DateTime+" UTC"), ago(now.Sub(s.Created)), ui.Took(time.Duration(s.Took))))
 	row("arch", string(s.Arch))
 	row("size", fmt.Sprintf("%s, %s of it stored", ui.Bytes(int64(s.Size)), ui.Bytes(int64(s.Stored))))
 	row("disk", string(s.Disk))
@@ -126,4 +126,11 @@ func stepNote(s bake.StepResult) string {
 		return "  unchanged"
 	}
 	return "  " + ui.Took(time.Duration(s.Took))
+}
+
+func ago(d time.Duration) string {
+	if age := ui.Age(d); age != "now" {
+		return age + " ago"
+	}
+	return "just now"
 }
