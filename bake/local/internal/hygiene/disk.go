@@ -7,59 +7,127 @@ import (
 	"io"
 	"os"
 
+	"github.com/iibake/iibake/bake/local/internal/hygiene/ext4"
 	"github.com/iibake/iibake/bake/local/internal/sandbox"
 )
 
-// search looks for secrets in blocks of a disk: in files, deleted files, the journal and the gaps between them.
-func search(disk io.ReaderAt, blocks []int64, secrets []string) ([]Finding, error) {
-	if len(secrets) == 0 {
-		return nil, nil
+// hit is a place of the disk where a text was found.
+type hit struct {
+	at     int64 // bytes
+	secret bool  // it is a secret of the build; else only part of what a private key looks like
+}
+
+// scanner looks for texts on the disk itself: in files, deleted files, the journal and the gaps between them. It reads what
+// is in memory from having been written, and much faster than files can be read.
+type scanner struct {
+	disk    *os.File
+	secrets [][]byte
+	marks   [][]byte // of keys
+	overlap int      // a text may begin in one piece and end in the next
+	buf     []byte
+}
+
+const piece = 256 << 10 // bytes, small enough for the processor's cache
+
+func newScanner(disk *os.File, secrets []string) *scanner {
+	s := &scanner{disk: disk, marks: keyMarks()}
+	for _, secret := range secrets {
+		s.secrets = append(s.secrets, []byte(secret))
 	}
-	overlap := 0 // a secret may begin in one block and end in the next
-	for _, s := range secrets {
-		overlap = max(overlap, len(s)-1)
+	for _, text := range append(s.secrets, s.marks...) {
+		s.overlap = max(s.overlap, len(text)-1)
 	}
-	var found []Finding
-	buf := make([]byte, blockSize+overlap)
-	for _, block := range blocks {
-		n, err := disk.ReadAt(buf, block*blockSize)
+	s.buf = make([]byte, piece+s.overlap)
+	return s
+}
+
+// blocks looks at the given blocks of the disk, or at all of it for nil.
+func (s *scanner) blocks(list []int64) ([]hit, error) {
+	if list == nil {
+		info, err := s.disk.Stat()
+		if err != nil {
+			return nil, err
+		}
+		return s.extent(0, info.Size())
+	}
+	var hits []hit
+	for _, block := range list {
+		h, err := s.extent(block*blockSize, (block+1)*blockSize)
+		if err != nil {
+			return nil, err
+		}
+		hits = append(hits, h...)
+	}
+	return hits, nil
+}
+
+// extent finds texts that begin between from and to.
+func (s *scanner) extent(from, to int64) ([]hit, error) {
+	var hits []hit
+	for at := from; at < to; {
+		data, err := nextData(s.disk, at)
+		if err != nil || data >= to {
+			return hits, err
+		}
+		at = max(at, data)
+		n, err := s.disk.ReadAt(s.buf[:min(int64(len(s.buf)), to-at+int64(s.overlap))], at)
 		if err != nil && !errors.Is(err, io.EOF) {
-			return nil, fmt.Errorf("read block %d: %w", block, err)
+			return nil, fmt.Errorf("read the disk: %w", err)
 		}
-		for _, s := range secrets {
-			if i := bytes.Index(buf[:n], []byte(s)); i >= 0 {
-				found = append(found, Finding{
-					Path: fmt.Sprintf("block %d", block),
-					What: fmt.Sprintf("the value of a secret at byte %d of the disk", block*blockSize+int64(i)),
-					Fix:  "keep the step from writing it, not even to a file that it removes: pass it on in memory, or put the file below /tmp or /run",
-				})
+		if n == 0 {
+			return hits, nil
+		}
+		hits = append(hits, s.texts(s.buf[:n], at)...)
+		at += piece
+	}
+	return hits, nil
+}
+
+func (s *scanner) texts(b []byte, at int64) []hit {
+	var hits []hit
+	for i, text := range append(s.secrets, s.marks...) {
+		for from := 0; ; {
+			n := bytes.Index(b[from:], text)
+			if n < 0 {
+				break
 			}
+			hits = append(hits, hit{at: at + int64(from+n), secret: i < len(s.secrets)})
+			from += n + len(text)
 		}
 	}
-	return found, nil
+	return hits
+}
+
+// planted makes findings of the secrets among the hits, one for a block.
+func planted(hits []hit) []Finding {
+	var found []Finding
+	last := int64(-1)
+	for _, h := range hits {
+		if block := h.at / blockSize; h.secret && block != last {
+			last = block
+			found = append(found, Finding{
+				Path: fmt.Sprintf("block %d", block),
+				What: fmt.Sprintf("the value of a secret at byte %d of the disk", h.at),
+				Fix:  "keep the step from writing it, not even to a file that it removes: pass it on in memory, or put the file below /tmp or /run",
+			})
+		}
+	}
+	return found
 }
 
 // freeSpace finds blocks that no file owns and that are not zero: what deleted files leave behind.
-func freeSpace(root sandbox.Root) ([]Finding, error) {
-	info, err := root.Disk.Stat()
+func freeSpace(root sandbox.Root, size int64) ([]Finding, error) {
+	fs, err := ext4.Open(io.NewSectionReader(root.Disk, root.Offset, size))
 	if err != nil {
 		return nil, err
 	}
-	size := root.Size
-	if size == 0 {
-		size = info.Size() - root.Offset
-	}
-	e, err := openExt4(io.NewSectionReader(root.Disk, root.Offset, size))
-	if err != nil {
-		return nil, err
-	}
-	runs, err := e.free()
+	spans, err := fs.Free()
 	if err != nil {
 		return nil, err
 	}
 	var dirty, first int64
-	for _, r := range runs {
-		n, at, err := nonZero(root.Disk, root.Offset+r.from, root.Offset+r.to)
+	for _, s := range spans {
+		n, at, err := nonZero(root.Disk, root.Offset+s.From, root.Offset+s.To)
 		if err != nil {
 			return nil, err
 		}
@@ -85,9 +153,11 @@ const chunk = 64 << 10
 func nonZero(f *os.File, from, to int64) (n, first int64, err error) {
 	var zeros, buf [chunk]byte
 	for at := from; at < to; {
-		if at, err = nextData(f, at); err != nil || at >= to {
+		data, err := nextData(f, at)
+		if err != nil || data >= to {
 			return n, first, err
 		}
+		at = max(at, data)
 		part := buf[:min(chunk, to-at)]
 		if _, err := f.ReadAt(part, at); err != nil {
 			return n, first, fmt.Errorf("read free space: %w", err)

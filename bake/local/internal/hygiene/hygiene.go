@@ -9,9 +9,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
-
-	"golang.org/x/sync/errgroup"
 
 	"github.com/iibake/iibake/bake"
 	"github.com/iibake/iibake/bake/local/internal/sandbox"
@@ -29,7 +28,7 @@ const blockSize = 512 << 10
 // Spec says what to look for beside what no image may hold.
 type Spec struct {
 	Secrets []string // values used in the build; those below 8 bytes are not looked for
-	Changed []int64  // 512 KiB blocks of the whole disk that the build wrote; there the secrets are looked for
+	Changed []int64  // 512 KiB blocks of the whole disk that may hold secrets and keys, the others having been proven; nil: all
 }
 
 // Finding is one thing that must not be in an image.
@@ -78,28 +77,55 @@ func Run(ctx context.Context, root sandbox.Root, spec Spec, log func(string)) er
 		}
 		secrets = append(secrets, s)
 	}
-	var files, below, planted []Finding
-	all, ctx := errgroup.WithContext(ctx)
-	all.Go(func() error {
-		return sandbox.Run(ctx, sandbox.Job{Task: TaskName, Root: &root, Input: secrets, Log: log}, &files)
-	})
-	all.Go(func() (err error) {
-		below, err = freeSpace(root)
-		if errors.Is(err, errors.ErrUnsupported) {
-			log("free space is not looked at: " + err.Error())
-			return nil
-		}
-		return err
-	})
-	all.Go(func() (err error) {
-		planted, err = search(root.Disk, spec.Changed, secrets)
-		return err
-	})
-	if err := all.Wait(); err != nil {
+	size, err := sizeOf(root)
+	if err != nil {
 		return fmt.Errorf("hygiene: %w", err)
 	}
-	if findings := append(append(files, below...), planted...); len(findings) > 0 {
+	hits, err := newScanner(root.Disk, secrets).blocks(spec.Changed)
+	if err != nil {
+		return fmt.Errorf("hygiene: %w", err)
+	}
+	below, err := freeSpace(root, size)
+	if errors.Is(err, errors.ErrUnsupported) {
+		log("free space is not looked at: " + err.Error())
+	} else if err != nil {
+		return fmt.Errorf("hygiene: %w", err)
+	}
+	var files []Finding
+	in := input{Secrets: secrets, Pages: pages(hits, root.Offset)}
+	if err := sandbox.Run(ctx, sandbox.Job{Task: TaskName, Root: &root, Input: in, Log: log}, &files); err != nil {
+		return fmt.Errorf("hygiene: %w", err)
+	}
+	if findings := slices.Concat(files, below, planted(hits)); len(findings) > 0 {
 		return &Refusal{Findings: findings}
 	}
 	return nil
+}
+
+func sizeOf(root sandbox.Root) (int64, error) {
+	if root.Size != 0 {
+		return root.Size, nil
+	}
+	info, err := root.Disk.Stat()
+	if err != nil {
+		return 0, err
+	}
+	return info.Size() - root.Offset, nil
+}
+
+// input is what the task needs to know.
+type input struct {
+	Secrets []string
+	Pages   []int64 // of the filesystem, 4 KiB each, ascending: only files that lie there can hold secrets or keys
+}
+
+const pageSize = 4 << 10
+
+func pages(hits []hit, offset int64) []int64 {
+	var list []int64
+	for _, h := range hits {
+		list = append(list, (h.at-offset)/pageSize)
+	}
+	slices.Sort(list)
+	return slices.Compact(list)
 }

@@ -3,6 +3,7 @@ package hygiene
 import (
 	"bytes"
 	"path"
+	"slices"
 	"strings"
 )
 
@@ -57,14 +58,13 @@ func (r rule) matches(name string) bool {
 
 // credential is a file by whose name and content one recognises something secret.
 type credential struct {
-	name string // end of the path; empty for every file
+	name string // end of the path
 	text string // must be in the file
 	what string
 }
 
 func credentials() []credential {
 	return []credential{
-		{"", "PuTTY-User-Key-File-", "a private key"},
 		{"/.aws/credentials", "aws_secret_access_key", "AWS credentials"},
 		{"/.netrc", "password", "a password"},
 		{"/.docker/config.json", `"auth"`, "credentials of a container registry"},
@@ -84,7 +84,7 @@ func secretIn(name string, content []byte) string {
 	if name == snakeoil {
 		return ""
 	}
-	if hasPEM(content) {
+	if hasKey(content) {
 		return "a private key"
 	}
 	for _, c := range credentials() {
@@ -95,10 +95,26 @@ func secretIn(name string, content []byte) string {
 	return ""
 }
 
-// hasPEM reports whether one of the lines begins a private key: those of OpenSSL and of OpenSSH alike.
-func hasPEM(content []byte) bool {
+// credentialFile reports whether a file is known by its name to hold something secret.
+func credentialFile(name string) bool {
+	return slices.ContainsFunc(credentials(), func(c credential) bool { return strings.HasSuffix(name, c.name) })
+}
+
+const (
+	pemMark   = "PRIVATE KEY-----"
+	puttyMark = "PuTTY-User-Key-File-"
+)
+
+// keyMarks are texts that every private key has one of.
+func keyMarks() [][]byte { return [][]byte{[]byte(pemMark), []byte(puttyMark)} }
+
+// hasKey reports whether a private key begins on one of the lines: OpenSSL's and OpenSSH's look alike.
+func hasKey(content []byte) bool {
+	if bytes.HasPrefix(content, []byte(puttyMark)) {
+		return true
+	}
 	for {
-		before, after, found := bytes.Cut(content, []byte("PRIVATE KEY-----"))
+		before, after, found := bytes.Cut(content, []byte(pemMark))
 		if !found {
 			return false
 		}

@@ -17,13 +17,18 @@ import (
 	"github.com/iibake/iibake/bake/local/internal/sandbox/within"
 )
 
-// Task looks at the files of a mounted image. Its input is the secrets of the build.
-func Task(ctx context.Context, e *sandbox.Env, input json.RawMessage) (any, error) {
+// Task looks at the files of a mounted image.
+func Task(ctx context.Context, e *sandbox.Env, raw json.RawMessage) (any, error) {
 	w := &walker{root: e.Root, rules: rules(), findings: []Finding{}}
-	if err := json.Unmarshal(input, &w.secrets); err != nil {
+	err := json.Unmarshal(raw, &w.input)
+	if err != nil {
 		return nil, err
 	}
-	var err error
+	var st unix.Statfs_t
+	if err := unix.Statfs(e.Root, &st); err != nil {
+		return nil, err
+	}
+	w.all = st.Type == unix.BTRFS_SUPER_MAGIC // it compresses, and its addresses are not the disk's
 	if w.owned, err = owned(ctx, e); err != nil {
 		return nil, err
 	}
@@ -36,9 +41,10 @@ func Task(ctx context.Context, e *sandbox.Env, input json.RawMessage) (any, erro
 
 // walker collects findings.
 type walker struct {
+	input
 	root     string
+	all      bool // nothing can be told from where the data of a file lies
 	rules    []rule
-	secrets  []string
 	owned    map[string]bool // files that packages brought, by canonical name
 	findings []Finding
 }
@@ -93,41 +99,51 @@ func harmless(at string, info fs.FileInfo) bool {
 	return err == nil && strings.TrimSpace(string(content)) == "uninitialized"
 }
 
-const (
-	maxKey    = 256 << 10 // bytes; no private key is larger
-	maxSearch = 32 << 20  // bytes; larger files are searched below the filesystem only
-)
+const maxSearch = 32 << 20 // bytes; in larger files secrets are only found by their block
 
 // file judges a regular file that no rule forbids.
 func (w *walker) file(at, name string, info fs.FileInfo) error {
+	owned := w.owned[canonical(name)]
 	etc := strings.HasPrefix(name, "/etc/")
 	if etc && info.Mode()&0o002 != 0 {
 		w.add(name, "everybody may write to it", "chmod o-w "+name+" in a step")
 	}
-	if w.owned[canonical(name)] && !etc {
-		return nil
+	if owned && !etc {
+		return nil // as the package brought it; what others wrote over it is found by its block
 	}
-	if st, ok := info.Sys().(*syscall.Stat_t); ok && setID(st.Mode) && !w.owned[canonical(name)] {
+	if st, ok := info.Sys().(*syscall.Stat_t); ok && setID(st.Mode) && !owned {
 		w.add(name, "a set-user-id program that no package brought", "use sudo or capabilities, or chmod ug-s "+name)
 	}
-	if info.Size() == 0 || info.Size() > maxSearch || info.Size() > maxKey && len(w.secrets) == 0 {
+	if info.Size() == 0 || info.Size() > maxSearch {
 		return nil
+	}
+	if suspect, err := w.suspect(at, name); err != nil || !suspect {
+		return err
 	}
 	content, err := os.ReadFile(at)
 	if err != nil {
 		return err
 	}
-	if !w.owned[canonical(name)] && info.Size() <= maxKey {
-		if what := secretIn(name, content); what != "" {
-			w.add(name, what, "give it to the machine when it boots: user data, a secret store, an instance role")
-		}
+	if what := secretIn(name, content); what != "" && !owned {
+		w.add(name, what, "give it to the machine when it boots: user data, a secret store, an instance role")
 	}
-	for _, s := range w.secrets {
+	for _, s := range w.Secrets {
 		if bytes.Contains(content, []byte(s)) {
 			w.add(name, "the value of a secret", leaveOut)
 		}
 	}
 	return nil
+}
+
+// suspect reports whether the content of a file has to be looked at. Reading them all would take most of the time.
+func (w *walker) suspect(at, name string) (bool, error) {
+	if credentialFile(name) {
+		return true, nil
+	}
+	if w.all || len(w.Pages) == 0 {
+		return w.all, nil
+	}
+	return liesIn(at, w.Pages)
 }
 
 func setID(mode uint32) bool {

@@ -7,13 +7,15 @@ package seal
 
 import (
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
+	"io"
+	"math"
 	"os"
 	"os/exec"
 	"strings"
 
+	"github.com/iibake/iibake/bake/local/internal/hygiene/ext4"
 	"github.com/iibake/iibake/bake/local/internal/sandbox"
 )
 
@@ -25,38 +27,46 @@ func Run(ctx context.Context, root sandbox.Root, log func(string)) error {
 	if err := sandbox.Run(ctx, sandbox.Job{Task: TaskName, Root: &root, Bare: true, Log: log}, nil); err != nil {
 		return fmt.Errorf("seal: %w", err)
 	}
+	size := root.Size
+	if size == 0 {
+		size = math.MaxInt64 - root.Offset
+	}
+	fs, err := ext4.Open(io.NewSectionReader(root.Disk, root.Offset, size))
+	if errors.Is(err, errors.ErrUnsupported) {
+		return nil // XFS and Btrfs are checked by having been unmounted well
+	}
+	if err == nil && fs.BlockSize() < trimmable {
+		err = scrub(root, fs)
+	}
+	if err != nil {
+		return fmt.Errorf("seal: %w", err)
+	}
 	return check(ctx, root)
 }
-
-// From the kernel's ext4.h.
-const (
-	extSuper   = 1024 // offset of the superblock
-	extBlockAt = 0x18 // binary logarithm of the block size in KiB
-	extMagicAt = 0x38
-	extMagic   = 0xEF53
-)
-
-// badFilesystem is the bit in e2fsck's exit status that says so.
-const badFilesystem = 4
 
 // trimmable is the block size in bytes from which on trimming leaves nothing out: loop devices discard in units of it.
 const trimmable = 4096
 
-// check has e2fsck look at the filesystem without changing it. XFS and Btrfs are checked by having been unmounted well.
+// scrub turns free space into holes.
+func scrub(root sandbox.Root, fs *ext4.FS) error {
+	free, err := fs.Free()
+	if err != nil {
+		return err
+	}
+	for _, s := range free {
+		if err := punch(root.Disk, root.Offset+s.From, s.To-s.From); err != nil {
+			return fmt.Errorf("erase free space: %w", err)
+		}
+	}
+	return nil
+}
+
+// badFilesystem is the bit in e2fsck's exit status that says so.
+const badFilesystem = 4
+
+// check has e2fsck look at the filesystem without changing it.
 func check(ctx context.Context, root sandbox.Root) error {
-	super := make([]byte, 64)
-	if _, err := root.Disk.ReadAt(super, root.Offset+extSuper); err != nil {
-		return fmt.Errorf("seal: read the superblock: %w", err)
-	}
-	if binary.LittleEndian.Uint16(super[extMagicAt:]) != extMagic {
-		return nil
-	}
-	argv := []string{"e2fsck", "-f", "-n"}
-	if 1024<<super[extBlockAt] < trimmable {
-		argv = []string{"e2fsck", "-f", "-p", "-E", "discard"} // which knows no such unit
-	}
-	argv = append(argv, fmt.Sprintf("/dev/fd/3?offset=%d", root.Offset))
-	out, err := sandbox.Tool(ctx, []*os.File{root.Disk}, argv...)
+	out, err := sandbox.Tool(ctx, []*os.File{root.Disk}, "e2fsck", "-f", "-n", fmt.Sprintf("/dev/fd/3?offset=%d", root.Offset))
 	exit := (*exec.ExitError)(nil)
 	switch {
 	case err == nil:

@@ -175,3 +175,8 @@ func trim(root string) error {
 	}
 	return nil
 }
+
+// punch makes a hole in the disk file. What is less than a block of the machine's filesystem becomes zeros.
+func punch(disk *os.File, at, n int64) error {
+	return unix.Fallocate(int(disk.Fd()), unix.FALLOC_FL_PUNCH_HOLE|unix.FALLOC_FL_KEEP_SIZE, at, n)
+}

@@ -1,4 +1,4 @@
-package hygiene
+package ext4_test
 
 import (
 	"fmt"
@@ -8,6 +8,8 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+
+	"github.com/iibake/iibake/bake/local/internal/hygiene/ext4"
 )
 
 // TestFreeBlocks compares with what dumpe2fs says about filesystems of many shapes.
@@ -47,17 +49,17 @@ func freeOf(t *testing.T, name string) []string {
 		t.Fatal(err)
 	}
 	defer func() { _ = f.Close() }()
-	e, err := openExt4(f)
+	e, err := ext4.Open(f)
 	if err != nil {
 		t.Fatal(err)
 	}
-	runs, err := e.free()
+	runs, err := e.Free()
 	if err != nil {
 		t.Fatal(err)
 	}
 	var list []string
 	for _, r := range runs {
-		list = append(list, fmt.Sprintf("%d-%d", r.from/e.block, r.to/e.block-1))
+		list = append(list, fmt.Sprintf("%d-%d", r.From/e.BlockSize(), r.To/e.BlockSize()-1))
 	}
 	return list
 }
@@ -68,15 +70,15 @@ func dumpe2fs(t *testing.T, name string) []string {
 	if err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	var runs []span
+	var runs []ext4.Span
 	for _, m := range regexp.MustCompile(`(?m)^  Free blocks: (.+)$`).FindAllStringSubmatch(string(out), -1) {
 		for part := range strings.SplitSeq(m[1], ", ") {
-			var s span
-			if n, _ := fmt.Sscanf(part, "%d-%d", &s.from, &s.to); n == 1 {
-				s.to = s.from
+			var s ext4.Span
+			if n, _ := fmt.Sscanf(part, "%d-%d", &s.From, &s.To); n == 1 {
+				s.To = s.From
 			}
-			if n := len(runs); n > 0 && runs[n-1].to+1 == s.from {
-				runs[n-1].to = s.to
+			if n := len(runs); n > 0 && runs[n-1].To+1 == s.From {
+				runs[n-1].To = s.To
 				continue
 			}
 			runs = append(runs, s)
@@ -84,16 +86,16 @@ func dumpe2fs(t *testing.T, name string) []string {
 	}
 	var list []string
 	for _, r := range runs {
-		list = append(list, fmt.Sprintf("%d-%d", r.from, r.to))
+		list = append(list, fmt.Sprintf("%d-%d", r.From, r.To))
 	}
 	return list
 }
 
 func TestNotExt4(t *testing.T) {
-	if _, err := openExt4(strings.NewReader(strings.Repeat("x", 4096))); err == nil {
+	if _, err := ext4.Open(strings.NewReader(strings.Repeat("x", 4096))); err == nil {
 		t.Error("taken for ext4")
 	}
-	if _, err := openExt4(strings.NewReader("short")); err == nil {
+	if _, err := ext4.Open(strings.NewReader("short")); err == nil {
 		t.Error("read beyond the end")
 	}
 }

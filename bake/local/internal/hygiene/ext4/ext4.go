@@ -1,4 +1,5 @@
-package hygiene
+// Package ext4 finds the free space of an ext4 filesystem that is not mounted.
+package ext4
 
 import (
 	"encoding/binary"
@@ -7,8 +8,8 @@ import (
 	"io"
 )
 
-// ext4 is what the superblock of a filesystem says about where its blocks are.
-type ext4 struct {
+// FS is what the superblock of a filesystem says about where its blocks are.
+type FS struct {
 	r         io.ReaderAt
 	block     int64 // bytes
 	blocks    int64
@@ -21,8 +22,8 @@ type ext4 struct {
 	plainDesc bool  // all descriptors stand behind the superblock
 }
 
-// span is a range of bytes of a filesystem.
-type span struct{ from, to int64 }
+// Span is a range of bytes of a filesystem: From inclusive, To exclusive.
+type Span struct{ From, To int64 }
 
 // Features of a filesystem, and flags of a group, from the kernel's ext4.h.
 const (
@@ -34,8 +35,9 @@ const (
 	flagUninit       = 0x2 // the block bitmap was never written: only metadata is in use
 )
 
-// openExt4 reads the superblock. Other filesystems are [errors.ErrUnsupported].
-func openExt4(r io.ReaderAt) (*ext4, error) {
+// Open reads the superblock of the filesystem that r holds. Others than ext4, and a few rare kinds of it, are
+// [errors.ErrUnsupported].
+func Open(r io.ReaderAt) (*FS, error) {
 	sb := make([]byte, 1024)
 	if _, err := r.ReadAt(sb, 1024); err != nil {
 		return nil, fmt.Errorf("read the superblock: %w", err)
@@ -49,7 +51,7 @@ func openExt4(r io.ReaderAt) (*ext4, error) {
 	if roCompat&roCompatBigalloc != 0 || compat&compatSparse2 != 0 {
 		return nil, fmt.Errorf("%w: ext4 with bigalloc or sparse_super2", errors.ErrUnsupported)
 	}
-	e := &ext4{
+	e := &FS{
 		r: r, block: 1024 << u32(0x18), blocks: u32(0x4), first: u32(0x14), perGroup: u32(0x20), descSize: 32,
 		sparse: roCompat&roCompatSparse != 0, plainDesc: incompat&incompatMetaBG == 0,
 	}
@@ -65,7 +67,7 @@ func openExt4(r io.ReaderAt) (*ext4, error) {
 	return e, nil
 }
 
-func (e *ext4) groups() int64 { return (e.blocks - e.first + e.perGroup - 1) / e.perGroup }
+func (e *FS) groups() int64 { return (e.blocks - e.first + e.perGroup - 1) / e.perGroup }
 
 // group is what the descriptor of a group says.
 type group struct {
@@ -73,7 +75,7 @@ type group struct {
 	uninit                          bool
 }
 
-func (e *ext4) descriptors() ([]group, error) {
+func (e *FS) descriptors() ([]group, error) {
 	if !e.plainDesc {
 		return nil, fmt.Errorf("%w: ext4 with meta_bg", errors.ErrUnsupported)
 	}
@@ -99,14 +101,17 @@ func (e *ext4) descriptors() ([]group, error) {
 	return all, nil
 }
 
-// free returns the free space in ascending order.
-func (e *ext4) free() ([]span, error) {
+// BlockSize returns the size of a block in bytes.
+func (e *FS) BlockSize() int64 { return e.block }
+
+// Free returns the free space in ascending order. No two spans touch.
+func (e *FS) Free() ([]Span, error) {
 	groups, err := e.descriptors()
 	if err != nil {
 		return nil, err
 	}
 	metadata := e.metadata(groups)
-	var all []span
+	var all []Span
 	bitmap := make([]byte, e.perGroup/8)
 	for i, g := range groups {
 		start := e.first + int64(i)*e.perGroup
@@ -125,16 +130,16 @@ func (e *ext4) free() ([]span, error) {
 	return all, nil
 }
 
-func appendBlock(all []span, at, size int64) []span {
-	if n := len(all); n > 0 && all[n-1].to == at {
-		all[n-1].to += size
+func appendBlock(all []Span, at, size int64) []Span {
+	if n := len(all); n > 0 && all[n-1].To == at {
+		all[n-1].To += size
 		return all
 	}
-	return append(all, span{at, at + size})
+	return append(all, Span{at, at + size})
 }
 
 // metadata returns the blocks in use in groups whose bitmap was never written.
-func (e *ext4) metadata(groups []group) map[int64]bool {
+func (e *FS) metadata(groups []group) map[int64]bool {
 	used := map[int64]bool{}
 	mark := func(from, n int64) {
 		for b := range n {
