@@ -56,6 +56,9 @@ func (r rule) matches(name string) bool {
 	return ok && err == nil
 }
 
+// folders reports whether a folder itself, and not only what is in it, breaks the rule.
+func (r rule) folders() bool { return strings.HasSuffix(r.pattern, "/*") && !r.empty }
+
 // credential is a file by whose name and content one recognises something secret.
 type credential struct {
 	name string // end of the path

@@ -58,42 +58,35 @@ func (w *walker) visit(at string, d fs.DirEntry, err error) error {
 		return err
 	}
 	name := "/" + strings.TrimPrefix(strings.TrimPrefix(at, w.root), "/")
-	if d.IsDir() && !w.interesting(name) {
+	for _, r := range w.rules {
+		if !r.matches(name) || d.IsDir() && !r.folders() || r.empty && harmless(at, d) {
+			continue
+		}
+		w.add(name, r.what, r.fix)
+		if d.IsDir() {
+			return fs.SkipDir
+		}
 		return nil
+	}
+	if !d.Type().IsRegular() || w.owned[canonical(name)] && !strings.HasPrefix(name, "/etc/") {
+		return nil // as the package brought it; what somebody wrote over it is found by its block
 	}
 	info, err := d.Info()
 	if err != nil {
 		return err
 	}
-	for _, r := range w.rules {
-		if r.matches(name) && !(r.empty && harmless(at, info)) {
-			w.add(name, r.what, r.fix)
-			if d.IsDir() {
-				return fs.SkipDir
-			}
-			return nil
-		}
-	}
-	if !info.Mode().IsRegular() {
-		return nil
-	}
 	return w.file(at, name, info)
-}
-
-// interesting reports whether a folder itself, and not only what is in it, can be a finding.
-func (w *walker) interesting(name string) bool {
-	dir := filepath.Dir(name)
-	return dir == "/tmp" || dir == "/var/tmp" || dir == "/run" || dir == "/var/lib/cloud/instances" || dir == "/var/cache/dnf"
 }
 
 // harmless reports whether a file that must be empty is: a folder or a link counts as such, and so does a machine-id that
 // says that there is none yet.
-func harmless(at string, info fs.FileInfo) bool {
-	if !info.Mode().IsRegular() || info.Size() == 0 {
+func harmless(at string, d fs.DirEntry) bool {
+	if !d.Type().IsRegular() {
 		return true
 	}
-	if filepath.Base(at) != "machine-id" {
-		return false
+	info, err := d.Info()
+	if err != nil || info.Size() == 0 || filepath.Base(at) != "machine-id" {
+		return err == nil && info.Size() == 0
 	}
 	content, err := os.ReadFile(at)
 	return err == nil && strings.TrimSpace(string(content)) == "uninitialized"
@@ -104,12 +97,8 @@ const maxSearch = 32 << 20 // bytes; in larger files secrets are only found by t
 // file judges a regular file that no rule forbids.
 func (w *walker) file(at, name string, info fs.FileInfo) error {
 	owned := w.owned[canonical(name)]
-	etc := strings.HasPrefix(name, "/etc/")
-	if etc && info.Mode()&0o002 != 0 {
+	if strings.HasPrefix(name, "/etc/") && info.Mode()&0o002 != 0 {
 		w.add(name, "everybody may write to it", "chmod o-w "+name+" in a step")
-	}
-	if owned && !etc {
-		return nil // as the package brought it; what others wrote over it is found by its block
 	}
 	if st, ok := info.Sys().(*syscall.Stat_t); ok && setID(st.Mode) && !owned {
 		w.add(name, "a set-user-id program that no package brought", "use sudo or capabilities, or chmod ug-s "+name)
