@@ -46,7 +46,7 @@ func setUp(ctx context.Context, e *sandbox.Env, raw json.RawMessage) (any, error
 		return nil, err
 	}
 	for _, argv := range [][]string{
-		{"update-initramfs", "-c", "-k", "all"},
+		{"sh", "-ec", initramfs},
 		{"systemctl", "--quiet", "enable", "systemd-networkd.service"},
 		// It looks for LVM snapshots at every boot, in images without LVM.
 		{"systemctl", "--quiet", "disable", "e2scrub_reap.service", "e2scrub_all.timer"},
@@ -67,6 +67,12 @@ func setUp(ctx context.Context, e *sandbox.Env, raw json.RawMessage) (any, error
 	}
 	return boot, trim(ctx, e.Root)
 }
+
+// initramfs makes up for what the kernel's package was kept from: its initramfs, and /initrd.img, the link to it.
+const initramfs = `update-initramfs -c -k all
+for version in $(linux-version list); do
+	linux-update-symlinks install "$version" "/boot/vmlinuz-$version"
+done`
 
 // Where packages put GRUB, and where GRUB looks for its modules.
 const (

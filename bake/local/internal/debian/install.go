@@ -140,6 +140,7 @@ func (in input) clean(root *os.Root) error {
 		"etc/ssh/ssh_host_rsa_key", "etc/ssh/ssh_host_ecdsa_key", "etc/ssh/ssh_host_ed25519_key",
 		"etc/ssh/ssh_host_rsa_key.pub", "etc/ssh/ssh_host_ecdsa_key.pub", "etc/ssh/ssh_host_ed25519_key.pub",
 		"var/lib/systemd/random-seed", "etc/machine-id",
+		"etc/.resolv.conf.systemd-resolved.bak", // names the resolver of this machine
 	} {
 		if err := root.Remove(name); err != nil && !errors.Is(err, os.ErrNotExist) {
 			errs = append(errs, err)
