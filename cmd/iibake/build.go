@@ -83,7 +83,9 @@ func build(con *console, c *cli.Context, p *template.Project, plan *bake.Plan) e
 	if errors.Is(err, local.ErrHost) && os.Geteuid() != 0 {
 		err = withHint(err, sudoCommand(c, plan.Templates(), os.Environ()))
 	}
-	if step, ok := errors.AsType[*local.StepError](err); ok && c.Context.Err() == nil {
+	if c.Err() != nil {
+		err = withHint(err, "every step that was finished is kept: run the same command again to go on")
+	} else if step, ok := errors.AsType[*local.StepError](err); ok {
 		err = withHint(err, stepHint(step))
 	}
 	return errors.Join(b.report(con, c, secrets), err)

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/iibake/iibake/bake"
+	"github.com/iibake/iibake/bake/catalog"
 	"github.com/iibake/iibake/promote"
 	"github.com/iibake/iibake/test"
 )
@@ -125,6 +126,11 @@ func (b *building) nominate(ctx context.Context, img bake.Image) error {
 		p.From = &from
 	}
 	_, err = b.r.channels.Move(ctx, p)
+	if errors.Is(err, catalog.ErrMoved) {
+		if now, again := b.r.channels.Get(ctx, img.Name, promote.Candidate); again == nil && now == img.Ref {
+			return nil // another build of the same commit was faster
+		}
+	}
 	return err
 }
 

@@ -36,8 +36,8 @@ func (w *witness) note(e bake.Event) {
 	task := [2]string{e.Image, e.Task}
 	switch e.Kind {
 	case bake.EventLog:
-		lines := append(w.logs[task], essence(e.Text))
-		w.logs[task] = lines[max(0, len(lines)-witnessed):]
+		w.logs[task] = append(w.logs[task], essence(e.Text))
+		w.logs[task] = w.logs[task][max(0, len(w.logs[task])-witnessed):]
 	case bake.EventFail:
 		for _, line := range w.logs[task] {
 			w.shown[line] = true
