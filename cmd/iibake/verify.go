@@ -55,15 +55,19 @@ func (r *record) verify(con *console, c *cli.Context) ([]catalog.Problem, error)
 	return append(problems, more...), err
 }
 
-// verifyStore reads the disks of all images, and whatever else the store holds. A disk that gc took away is no problem.
+// verifyStore reads every disk in the store. One that gc may have taken away is no problem; one in a channel must be there.
 func (r *record) verifyStore(ctx context.Context, rep bake.Reporter) ([]catalog.Problem, error) {
+	held, err := r.held(ctx)
+	if err != nil {
+		return nil, err
+	}
 	store, err := r.store()
 	if err != nil {
 		return nil, err
 	}
 	defer func() { _ = store.Close() }()
 	task := bake.StartTask(rep, "", "verify store", nil)
-	found, err := store.Verify(ctx, nil, task.Progress)
+	found, err := store.Verify(ctx, held, task.Progress)
 	if task.End(err) != nil {
 		return nil, err
 	}
@@ -72,6 +76,25 @@ func (r *record) verifyStore(ctx context.Context, rep bake.Reporter) ([]catalog.
 		problems[i] = catalog.Problem{Key: string(p.Disk), Text: p.Text}
 	}
 	return problems, nil
+}
+
+// held returns the disks of the images that are in a channel.
+func (r *record) held(ctx context.Context) ([]bake.Digest, error) {
+	images, err := r.images.List(ctx, "")
+	if err != nil {
+		return nil, err
+	}
+	var disks []bake.Digest
+	for _, img := range images {
+		channels, err := r.channels.Of(ctx, img.Ref)
+		if err != nil {
+			return nil, err
+		}
+		if len(channels) > 0 {
+			disks = append(disks, img.Disk)
+		}
+	}
+	return disks, nil
 }
 
 func reportProblems(con *console, c *cli.Context, problems []catalog.Problem) error {
