@@ -24,7 +24,7 @@ type File = inspect.File
 // Files lists every file on the root filesystem of a disk in the store, sorted by path. It needs root, and for a moment room
 // for the disk in the folder scratch.
 func Files(ctx context.Context, store *disk.Store, d bake.Digest, scratch string) ([]File, error) {
-	f, err := scratchFile(scratch)
+	f, err := disk.Scratch(scratch)
 	if err != nil {
 		return nil, fmt.Errorf("files of disk %s: %w", d.Short(), err)
 	}

@@ -3,10 +3,12 @@ package local_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -28,16 +30,11 @@ func killTemplate(k *kitchen) bake.Template {
 
 // bakeInProcess is the process that gets killed.
 func bakeInProcess(dir string) int {
-	c, err := catalog.OpenDir(filepath.Join(dir, "state", "catalog"))
-	if err != nil {
-		return 1
-	}
 	k := &kitchen{repo: filepath.Join(dir, "repo"), state: filepath.Join(dir, "state")}
-	k.images = bake.NewImages(c)
-	if err := k.openStore(); err != nil {
+	if err := k.open(); err != nil {
 		return 1
 	}
-	_, err = local.New(k.config()).Bake(context.Background(), killTemplate(k), bake.Discard())
+	_, err := local.New(k.config()).Bake(context.Background(), killTemplate(k), bake.Discard())
 	if err != nil && !errors.Is(err, bake.ErrUpToDate) {
 		return 1
 	}
@@ -109,7 +106,9 @@ func checkAfterKill(t *testing.T, dir string, want bake.Image, k *kitchen) {
 		t.Fatalf("the next build: %v: %s", err, out)
 	}
 	got := &kitchen{repo: k.repo, state: filepath.Join(dir, "state")}
-	got.open(t)
+	if err := got.open(); err != nil {
+		t.Fatal(err)
+	}
 	img, err := got.images.Latest(t.Context(), want.Name)
 	if err != nil {
 		t.Fatal(err)
@@ -136,7 +135,7 @@ func waitForNoChildren(t *testing.T) {
 		exes, _ := filepath.Glob("/proc/[0-9]*/exe")
 		for _, exe := range exes {
 			target, _ := os.Readlink(exe)
-			if target == self && exe != "/proc/"+pid()+"/exe" {
+			if target == self && exe != "/proc/"+strconv.Itoa(os.Getpid())+"/exe" {
 				left = append(left, exe)
 			}
 		}
@@ -146,4 +145,19 @@ func waitForNoChildren(t *testing.T) {
 		time.Sleep(50 * time.Millisecond)
 	}
 	t.Fatalf("processes left: %s", strings.Join(left, " "))
+}
+
+// files returns everything that an image holds but times, as text.
+func (k *kitchen) files(t *testing.T, img bake.Image) string {
+	t.Helper()
+	files, err := local.Files(t.Context(), k.store, img.Disk, filepath.Join(k.state, "scratch"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var s strings.Builder
+	for _, f := range files {
+		f.Time = time.Time{}
+		fmt.Fprintf(&s, "%+v\n", f)
+	}
+	return s.String()
 }

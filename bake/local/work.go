@@ -5,10 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 	"time"
 
 	"github.com/iibake/iibake/bake"
+	"github.com/iibake/iibake/bake/disk"
 	"github.com/iibake/iibake/bake/local/internal/layout"
 	"github.com/iibake/iibake/bake/local/internal/provision"
 	"github.com/iibake/iibake/bake/local/internal/sandbox"
@@ -31,7 +33,7 @@ type work struct {
 
 // run bakes: source, steps, seal, proof, record.
 func (w *work) run(ctx context.Context) (bake.Image, error) {
-	file, err := scratchFile(w.b.scratchDir())
+	file, err := disk.Scratch(w.b.scratchDir())
 	if err != nil {
 		return bake.Image{}, fmt.Errorf("bake %s: %w", w.t.Name, err)
 	}
@@ -176,8 +178,21 @@ func (w *work) wreck(i int, err error) error {
 		failed.Tail, failed.Err = f.Tail, f.Err
 	}
 	if w.b.Retain {
-		name, keepErr := w.keep(fmt.Sprintf("%s-step%d-%s.raw", w.t.Name, i+1, w.started.UTC().Format("20060102T150405")))
+		name, keepErr := w.keep(i)
 		failed.Wreck, failed.Err = name, errors.Join(failed.Err, keepErr)
 	}
 	return failed
+}
+
+// keep gives the disk a name, so that it outlives the process.
+func (w *work) keep(i int) (string, error) {
+	dir := filepath.Join(w.b.Dir, "retained")
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return "", fmt.Errorf("retain: %w", err)
+	}
+	name := filepath.Join(dir, fmt.Sprintf("%s-step%d-%s.raw", w.t.Name, i+1, w.started.UTC().Format("20060102T150405")))
+	if err := disk.Keep(w.file, name); err != nil {
+		return "", fmt.Errorf("retain: %w", err)
+	}
+	return name, nil
 }

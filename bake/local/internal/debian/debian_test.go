@@ -207,7 +207,7 @@ func TestBootstrapSaysWhatIsWrong(t *testing.T) {
 			[]string{"bokworm", "check suite, mirror and security"},
 		},
 		"no network": {
-			func(s *debian.Spec) { s.Debian.Mirror, s.Debian.Security = "http://127.0.0.1:9/debian", "none" }, bake.ErrInvalid,
+			func(s *debian.Spec) { s.Debian.Mirror, s.Debian.Security = "http://127.0.0.1:9/debian", "none" }, sandbox.ErrUnavailable,
 			[]string{"127.0.0.1", "check its network"},
 		},
 		"disk too small": {

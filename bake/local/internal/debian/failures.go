@@ -3,10 +3,14 @@ package debian
 import (
 	"regexp"
 	"strings"
+
+	"github.com/iibake/iibake/bake"
+	"github.com/iibake/iibake/bake/local/internal/sandbox"
 )
 
 // failure is something that apt says when a user can help it.
 type failure struct {
+	kind  error // ErrInvalid where the template is at fault, ErrUnavailable where it is this machine
 	match *regexp.Regexp
 	hint  func(in input) string
 }
@@ -22,32 +26,32 @@ func failures() []failure {
 	}
 	return []failure{
 		{
-			regexp.MustCompile(`NO_PUBKEY|public key is not available|is not signed|Missing key|unusable key|EXPKEYSIG`),
+			sandbox.ErrUnavailable, regexp.MustCompile(`NO_PUBKEY|public key is not available|is not signed|Missing key|unusable key|EXPKEYSIG`),
 			func(in input) string {
 				return "this machine does not know the key of the archive: run apt-get install debian-archive-keyring, " +
 					"or put the key of " + urls(in) + " into /etc/apt/trusted.gpg.d"
 			},
 		},
 		{
-			regexp.MustCompile(`Could not resolve|Temporary failure resolving|Could not connect|Cannot initiate the connection|` +
+			sandbox.ErrUnavailable, regexp.MustCompile(`Could not resolve|Temporary failure resolving|Could not connect|Cannot initiate the connection|` +
 				`Connection (timed out|failed|refused)|Network is unreachable|Unable to connect to`),
 			func(in input) string {
 				return "this machine does not reach the archive: check its network, proxy (http_proxy) and the address (" + urls(in) + ")"
 			},
 		},
 		{
-			regexp.MustCompile(`does not have a Release file|no longer has a Release file|404 +Not Found`),
+			bake.ErrInvalid, regexp.MustCompile(`does not have a Release file|no longer has a Release file|404 +Not Found`),
 			func(in input) string {
 				return "the archive has no such suite or file: check suite, mirror and security (" + urls(in) + ")"
 			},
 		},
 		{
-			regexp.MustCompile(`Unable to locate package|has no installation candidate|Version '.*' for '.*' was not found|` +
+			bake.ErrInvalid, regexp.MustCompile(`Unable to locate package|has no installation candidate|Version '.*' for '.*' was not found|` +
 				`Couldn't find (any package|task)`),
 			func(in input) string { return "check source.debian.packages and components (" + urls(in) + ")" },
 		},
 		{
-			regexp.MustCompile(`Release file .* is (expired|not valid yet)`),
+			sandbox.ErrUnavailable, regexp.MustCompile(`Release file .* is (expired|not valid yet)`),
 			func(input) string { return "the archive is out of date, or the clock of this machine is wrong" },
 		},
 	}

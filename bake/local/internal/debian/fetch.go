@@ -21,8 +21,11 @@ const (
 	limitOne = 2 * time.Minute // of one attempt
 )
 
-// errTransient is wrapped by what may go well the next time.
-var errTransient = errors.New("transient")
+// transient is an error that may not come the next time.
+type transient struct{ error }
+
+// Unwrap returns the error itself.
+func (t transient) Unwrap() error { return t.error }
 
 // fetch returns the content of a file of an archive, or an error wrapping [bake.ErrNotFound]. It is an error for the file to
 // have more than limit bytes.
@@ -61,8 +64,10 @@ func fetchHTTP(ctx context.Context, client *http.Client, address string, limit i
 			return b, nil
 		case ctx.Err() != nil:
 			return nil, context.Cause(ctx)
-		case n == attempts || !errors.Is(err, errTransient):
+		case !errors.As(err, new(transient)):
 			return nil, fmt.Errorf("get %s: %w", address, err)
+		case n == attempts:
+			return nil, fmt.Errorf("get %s: %w: check the address, and the network and proxy of this machine", address, err)
 		}
 		timer := time.NewTimer(wait)
 		select {
@@ -84,7 +89,7 @@ func get(ctx context.Context, client *http.Client, address string, limit int64) 
 	}
 	resp, err := client.Do(req)
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", errTransient, err)
+		return nil, transient{err}
 	}
 	defer func() { _ = resp.Body.Close() }()
 	switch {
@@ -92,13 +97,13 @@ func get(ctx context.Context, client *http.Client, address string, limit int64) 
 	case resp.StatusCode == http.StatusNotFound:
 		return nil, bake.ErrNotFound
 	case resp.StatusCode == http.StatusTooManyRequests, resp.StatusCode >= http.StatusInternalServerError:
-		return nil, fmt.Errorf("%w: %s", errTransient, resp.Status)
+		return nil, transient{errors.New(resp.Status)}
 	default:
 		return nil, errors.New(resp.Status)
 	}
 	b, err := readAll(resp.Body, limit)
 	if err != nil && int64(len(b)) <= limit {
-		return nil, fmt.Errorf("%w: %w", errTransient, err)
+		return nil, transient{err}
 	}
 	return b, err
 }

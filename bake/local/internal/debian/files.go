@@ -66,19 +66,19 @@ ff02::2 ip6-allrouters
 // grubDefaults puts everything on screen and serial line, the latter being the console that clouds show. The timeout of
 // NVMe requests is the longest there is, as AWS asks for EBS volumes: what is slow must not become an I/O error.
 func (in input) grubDefaults() string {
-	console := "console=tty0 console=ttyS0,115200n8"
-	if in.Arch == bake.ARM64 {
-		console = "console=tty0 console=ttyAMA0,115200n8 console=ttyS0,115200n8"
+	console, terminal := "console=tty0 console=ttyS0,115200n8", "console serial"
+	if in.Arch == bake.ARM64 { // firmware puts GRUB on the serial line there
+		console, terminal = "console=tty0 console=ttyAMA0,115200n8 console=ttyS0,115200n8", "console"
 	}
 	return fmt.Sprintf(`GRUB_DEFAULT=0
 GRUB_TIMEOUT=0
 GRUB_DISTRIBUTOR=Debian
 GRUB_CMDLINE_LINUX_DEFAULT=""
 GRUB_CMDLINE_LINUX="%s nvme_core.io_timeout=4294967295"
-GRUB_TERMINAL="console serial"
+GRUB_TERMINAL="%s"
 GRUB_SERIAL_COMMAND="serial --unit=0 --speed=115200"
 GRUB_DISABLE_OS_PROBER=true
-`, console)
+`, console, terminal)
 }
 
 // grubSandbox lets update-grub work while an image is built. GRUB's scripts leave a root on a loop device out of the menu;

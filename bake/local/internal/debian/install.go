@@ -11,7 +11,6 @@ import (
 	"os/exec"
 	"strings"
 
-	"github.com/iibake/iibake/bake"
 	"github.com/iibake/iibake/bake/local/internal/sandbox"
 )
 
@@ -72,7 +71,7 @@ func (in input) mmdebstrap(ctx context.Context, e *sandbox.Env) error {
 	if err != nil {
 		return explain(in, p.tail, err)
 	}
-	p.finish()
+	p.tell(fmt.Sprintf("installed %d packages", p.configured))
 	return nil
 }
 
@@ -81,7 +80,8 @@ type progress struct {
 	log  func(string)
 	tail []string // last lines and all errors, for explain
 
-	fetched, unpacked, configured, total int
+	last                 string // what was told
+	unpacked, configured int
 }
 
 const (
@@ -104,31 +104,33 @@ func (p *progress) line(s string) {
 	}
 	first, rest, _ := strings.Cut(s, " ")
 	switch {
-	case strings.HasPrefix(first, "Get:"):
-		p.fetched++
-	case first == "Fetched" && p.fetched > 0:
-		p.log("downloaded " + strings.TrimSpace(rest))
+	case first == "Fetched":
+		p.tell("downloaded " + strings.TrimSpace(rest))
 	case first == "Unpacking":
 		p.unpacked++
-		p.tell(p.unpacked, "unpacked")
+		p.count(p.unpacked, "unpacked")
 	case first == "Setting" && strings.HasPrefix(rest, "up "):
 		p.configured++
-		p.tell(p.configured, "configured")
+		p.count(p.configured, "configured")
 	case first == "I:" && strings.HasSuffix(s, "..."):
-		p.log(strings.TrimSuffix(rest, "..."))
+		p.tell(strings.TrimSuffix(rest, "..."))
 	case first == "W:":
-		p.log("warning: " + rest)
+		p.tell("warning: " + rest)
 	}
 }
 
-func (p *progress) tell(n int, what string) {
+func (p *progress) count(n int, what string) {
 	if n%reportAt == 0 {
-		p.log(fmt.Sprintf("%s %d packages", what, n))
+		p.tell(fmt.Sprintf("%s %d packages", what, n))
 	}
 }
 
-func (p *progress) finish() {
-	p.log(fmt.Sprintf("installed %d packages", p.configured))
+// tell logs a line once: apt and dpkg say some things several times.
+func (p *progress) tell(line string) {
+	if line != p.last {
+		p.log(line)
+	}
+	p.last = line
 }
 
 // clean removes what mmdebstrap left of this machine and of the bootstrap.
@@ -155,7 +157,7 @@ func explain(in input, out []string, err error) error {
 	for _, known := range failures() {
 		for _, line := range out {
 			if known.match.MatchString(line) {
-				return fmt.Errorf("%w: %s: %s", bake.ErrInvalid, clip(line), known.hint(in))
+				return fmt.Errorf("%w: %s: %s", known.kind, clip(line), known.hint(in))
 			}
 		}
 	}

@@ -103,7 +103,7 @@ func TestFindings(t *testing.T) {
 		"home/ops/.zsh_history": "ls", "var/lib/dhcp/dhclient.leases": "x", "var/lib/cloud/instance": "->instances/i-1",
 		"var/lib/cloud/instances/i-1/user-data": "x", "var/log/nginx/access.log": "GET /", "var/lib/systemd/random-seed": "x",
 		"tmp/dir/x": "x", "var/tmp/x": "x", "run/x": "x", "var/cache/apt/archives/a.deb": "x", "var/lib/apt/lists/deb_InRelease": "x",
-		"etc/.resolv.conf.iibake": "x", "etc/shadow": "root:$6$salt$hash:1::::::\nguest::1::::::\n",
+		"etc/.resolv.conf.iibake": "x", "usr/sbin/policy-rc.d": "#!/bin/sh\nexit 101\n", "etc/shadow": "root:$6$salt$hash:1::::::\nguest::1::::::\n",
 		"home/ops/.ssh/id_ed25519": pem, "srv/tls/key.ppk": "PuTTY-User-Key-File-3: ssh-ed25519\n", "root/.aws/credentials": "aws_secret_access_key = x",
 		"root/.netrc": "machine a login b password c", "home/ops/.docker/config.json": `{"auths":{"r":{"auth":"eA=="}}}`, "root/.git-credentials": "https://a:b@c",
 	}

@@ -54,11 +54,6 @@ func (l Layout) makeESP(ctx context.Context, f *os.File) error {
 
 // WriteESP puts files into the EFI system partition, which is as Create left it. Keys are paths with slashes.
 func (l Layout) WriteESP(ctx context.Context, f *os.File, files map[string][]byte) error {
-	dir, err := os.MkdirTemp("", "iibake-esp-")
-	if err != nil {
-		return fmt.Errorf("write the EFI system partition: %w", err)
-	}
-	defer func() { _ = os.RemoveAll(dir) }()
 	image := fmt.Sprintf("%s@@%d", diskArg, l.ESP.Offset)
 	mmd := []string{"-i", image}
 	for _, folder := range folders(files) {
@@ -68,15 +63,35 @@ func (l Layout) WriteESP(ctx context.Context, f *os.File, files map[string][]byt
 		return err
 	}
 	for _, name := range slices.Sorted(maps.Keys(files)) {
-		local := filepath.Join(dir, path.Base(name))
-		if err := os.WriteFile(local, files[name], 0o600); err != nil {
-			return fmt.Errorf("write the EFI system partition: %w", err)
-		}
-		if err := run(ctx, f, "mcopy", "-i", image, local, "::"+name); err != nil {
-			return err
+		if err := mcopy(ctx, f, image, name, files[name]); err != nil {
+			return fmt.Errorf("write %s: %w", name, err)
 		}
 	}
 	return nil
+}
+
+func mcopy(ctx context.Context, f *os.File, image, name string, content []byte) error {
+	local, err := unnamed(f)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = local.Close() }()
+	if _, err := local.Write(content); err != nil {
+		return err
+	}
+	return runTool(ctx, []*os.File{f, local}, "mcopy", "-i", image, secondArg, "::"+name)
+}
+
+// unnamed returns a file beside f that is gone when it is closed, or with this process.
+func unnamed(f *os.File) (*os.File, error) {
+	own, err := os.CreateTemp(filepath.Dir(f.Name()), "layout-*")
+	if err != nil {
+		return nil, err
+	}
+	if err := os.Remove(own.Name()); err != nil {
+		return nil, errors.Join(err, own.Close())
+	}
+	return own, nil
 }
 
 // folders returns the folders that files lie in, each after the one that it lies in.
@@ -90,34 +105,32 @@ func folders(files map[string][]byte) []string {
 	return slices.Sorted(maps.Keys(set))
 }
 
-// diskArg is how a program that run starts sees the disk, which need not have a name.
-const diskArg = "/dev/fd/3"
+// How a program sees the files that it is given. They need not have a name.
+const (
+	diskArg   = "/dev/fd/3"
+	secondArg = "/dev/fd/4"
+)
 
 // run runs a program of this machine that works on the disk.
 func run(ctx context.Context, f *os.File, program string, args ...string) error {
+	return runTool(ctx, []*os.File{f}, program, args...)
+}
+
+// runTool runs a program of this machine. Its error carries what the program said, or which package has it.
+func runTool(ctx context.Context, files []*os.File, program string, args ...string) error {
 	cmd := exec.CommandContext(ctx, program, args...)
-	cmd.ExtraFiles = []*os.File{f}
+	cmd.ExtraFiles = files
 	// Times for e2fsprogs, dosfstools and mtools; a machine's own mke2fs.conf must not count.
 	cmd.Env = append(os.Environ(), "LC_ALL=C", "TZ=UTC", "E2FSPROGS_FAKE_TIME="+epoch, "SOURCE_DATE_EPOCH="+epoch,
 		"MKE2FS_CONFIG=/dev/null", "MTOOLS_SKIP_CHECK=1")
-	if err := runTool(cmd); err != nil {
-		if ctx.Err() != nil {
-			return context.Cause(ctx)
-		}
-		return err
-	}
-	return nil
-}
-
-// runTool runs a program. Its error carries what the program said, or which package has it.
-func runTool(cmd *exec.Cmd) error {
 	out, err := cmd.CombinedOutput()
-	name := filepath.Base(cmd.Path)
 	switch {
 	case err == nil:
 		return nil
+	case ctx.Err() != nil:
+		return context.Cause(ctx)
 	case errors.Is(err, exec.ErrNotFound):
-		return fmt.Errorf("%w: %s is not installed on this machine: run apt-get install %s", sandbox.ErrUnavailable, name, packages()[name])
+		return fmt.Errorf("%w: %s is not installed on this machine: run apt-get install %s", sandbox.ErrUnavailable, program, packages()[program])
 	}
-	return fmt.Errorf("%s: %w: %s", name, err, bytes.TrimSpace(out))
+	return fmt.Errorf("%s: %w: %s", program, err, bytes.TrimSpace(out))
 }

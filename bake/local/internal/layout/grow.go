@@ -9,7 +9,6 @@ import (
 	"io"
 	"os"
 	"os/exec"
-	"path/filepath"
 
 	"golang.org/x/sys/unix"
 
@@ -128,12 +127,12 @@ func growFilesystem(ctx context.Context, f *os.File, root Root, log func(string)
 // growExt4 grows the filesystem in a file of its own: resize2fs would cut a larger file to the size of the filesystem,
 // wherever in it that begins, and a mounted one takes a capability that containers do not have.
 func growExt4(ctx context.Context, f *os.File, root Root) (err error) {
-	own, err := os.CreateTemp(filepath.Dir(f.Name()), "grow-*")
+	own, err := unnamed(f)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, own.Close()) }()
-	if err := errors.Join(os.Remove(own.Name()), own.Truncate(root.Size)); err != nil {
+	if err := own.Truncate(root.Size); err != nil {
 		return err
 	}
 	if err := copyData(own, 0, f, root.Extent); err != nil {
@@ -186,5 +185,5 @@ func growMounted(ctx context.Context, e *sandbox.Env, input json.RawMessage) (an
 	if kind == Btrfs {
 		argv = []string{"btrfs", "filesystem", "resize", "max", e.Root}
 	}
-	return nil, runTool(exec.CommandContext(ctx, argv[0], argv[1:]...))
+	return nil, runTool(ctx, nil, argv[0], argv[1:]...)
 }
