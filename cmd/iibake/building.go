@@ -39,6 +39,9 @@ func (b *building) advance(ctx context.Context, t bake.Template, res *result) er
 	switch {
 	case errors.Is(err, bake.ErrUpToDate):
 		res.Status = upToDate
+	case err != nil && ctx.Err() != nil:
+		res.Status = interrupted
+		return inStage(errBake, err)
 	case err != nil:
 		res.Status = failed
 		return inStage(errBake, err)

@@ -206,6 +206,22 @@ func TestBuildStopsAtWhatFails(t *testing.T) {
 	}
 }
 
+func TestBuildInterrupted(t *testing.T) {
+	k := newKitchen(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	plan, err := bake.NewPlan(k.templates[:1], nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := newBuilding(k.r, plan, bake.Discard())
+	k.broken["base"] = context.Canceled
+	b.builder, b.judge = &k.oven, k.judge
+	if err := b.one(ctx, k.templates[0]); exitCode(ctx, err) != exitInterrupted || b.results[0].Status == failed {
+		t.Errorf("got %+v, %v", b.results[0], err)
+	}
+}
+
 func TestBuildWithoutTests(t *testing.T) {
 	k := newKitchen(t)
 	results, err := k.build(t, func(b *building) { b.skipTest = true })

@@ -15,9 +15,10 @@ import (
 
 // What became of a template in a build. A failed bake is [failed].
 const (
-	baked    = "baked"
-	upToDate = "up to date"
-	notBaked = "not baked" // its parent failed, or the build was interrupted before
+	baked       = "baked"
+	upToDate    = "up to date"
+	interrupted = "interrupted"
+	notBaked    = "not baked" // its parent failed, or the build was interrupted before
 )
 
 // result is what became of one template.

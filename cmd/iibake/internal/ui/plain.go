@@ -54,8 +54,8 @@ func (r *plain) Report(e bake.Event) {
 	case bake.EventSkip:
 		r.say(e, r.p.Dim(joinNonEmpty(": ", "skipped", text)))
 	case bake.EventFail:
-		for _, line := range last(task.logs, shownTail) {
-			r.line(e.Image, r.p.Dim("| "+line))
+		if !cancelled(e) {
+			r.tail(e.Image, task)
 		}
 		r.say(e, r.p.Bad("failed")+" after "+Took(e.Took))
 	case bake.EventNote:
@@ -86,6 +86,12 @@ func (r *plain) log(e bake.Event, task *plainTask, text string) {
 		return
 	}
 	task.logs = tail(task.logs, text, shownTail)
+}
+
+func (r *plain) tail(image string, task *plainTask) {
+	for _, line := range last(task.logs, shownTail) {
+		r.line(image, r.p.Dim("| "+line))
+	}
 }
 
 // say writes something about a task.

@@ -132,7 +132,7 @@ func (t *terminal) end(e bake.Event, task *running) {
 		t.line(e.Image, p.Dim("–"), p.Dim(cut(text, t.textWidth(""))), "")
 	case bake.EventFail:
 		t.line(e.Image, p.Bad("✗"), p.Bad(cut(Clean(e.Task), t.textWidth(took))), took)
-		if task == nil {
+		if task == nil || cancelled(e) {
 			return
 		}
 		for _, line := range last(task.logs, shownTail) {

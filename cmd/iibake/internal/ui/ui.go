@@ -17,6 +17,7 @@
 package ui
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"strings"
@@ -119,6 +120,11 @@ func tail(lines []string, line string, n int) []string {
 
 // last returns the last n lines.
 func last(lines []string, n int) []string { return lines[max(0, len(lines)-n):] }
+
+// cancelled reports whether a task failed only because the user wanted it to end: its output explains nothing.
+func cancelled(e bake.Event) bool {
+	return strings.Contains(e.Text, context.Canceled.Error()) || strings.Contains(e.Text, "signal received")
+}
 
 // pad fills s up to width columns.
 func pad(s string, width int) string {

@@ -1,6 +1,7 @@
 package ui_test
 
 import (
+	"context"
 	"errors"
 	"flag"
 	"fmt"
@@ -183,5 +184,23 @@ func TestPlain(t *testing.T) {
 func TestUnknownMode(t *testing.T) {
 	if _, err := ui.New(&strings.Builder{}, ui.Options{Mode: "loud"}); !errors.Is(err, bake.ErrInvalid) {
 		t.Errorf("got %v", err)
+	}
+}
+
+// Who presses Ctrl-C knows why the task ended.
+func TestCancelledTaskShowsNoOutput(t *testing.T) {
+	for _, mode := range []string{ui.Bars, ui.Plain} {
+		var s screen
+		r, err := ui.New(&s, ui.Options{Mode: mode, Size: size(80, 24)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		task := bake.StartTask(r, "web", "step", nil)
+		task.Log("Setting up nginx")
+		_ = task.End(fmt.Errorf("step: %w", context.Canceled))
+		r.Close()
+		if strings.Contains(s.String(), "nginx") {
+			t.Errorf("%s: got\n%s", mode, &s)
+		}
 	}
 }
