@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/iibake/iibake/bake"
+	"github.com/iibake/iibake/bake/machine"
 )
 
 // The elements and attributes below are those of the schema that Jenkins, GitLab and most others read (junit-10.xsd).
@@ -97,12 +98,5 @@ func (s *junitSuite) add(image bake.Ref, r Result) {
 
 func seconds(d bake.Duration) string { return fmt.Sprintf("%.3f", time.Duration(d).Seconds()) }
 
-// printable drops what XML cannot hold.
-func printable(s string) string {
-	return strings.Map(func(r rune) rune {
-		if r < ' ' && r != '\n' && r != '\t' {
-			return -1
-		}
-		return r
-	}, s)
-}
+// printable drops what XML cannot hold, and what only a terminal understands.
+func printable(s string) string { return machine.Plain(s) }

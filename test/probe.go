@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/iibake/iibake/bake"
-	"github.com/iibake/iibake/bake/machine"
 )
 
 const (
@@ -31,7 +30,7 @@ type probe struct {
 func (t *trial) probes() []probe {
 	var all []probe
 	for _, h := range t.tests.HTTP {
-		all = append(all, httpProbe(h, t.machine))
+		all = append(all, httpProbe(h, t.machine.Addr(h.Port)))
 	}
 	for _, p := range t.tests.TCP {
 		all = append(all, probe{
@@ -74,7 +73,7 @@ func (p probe) keepTrying(ctx context.Context) error {
 	return last
 }
 
-func httpProbe(h bake.HTTPProbe, m *machine.Machine) probe {
+func httpProbe(h bake.HTTPProbe, addr string) probe {
 	scheme := "http"
 	if h.TLS {
 		scheme = "https"
@@ -90,7 +89,7 @@ func httpProbe(h bake.HTTPProbe, m *machine.Machine) probe {
 	return probe{
 		name: fmt.Sprintf("%s :%d%s", scheme, h.Port, h.Path), timeout: h.Timeout,
 		try: func(ctx context.Context) error {
-			return request(ctx, client, scheme+"://"+m.Addr(h.Port)+h.Path, h)
+			return request(ctx, client, scheme+"://"+addr+h.Path, h)
 		},
 	}
 }

@@ -18,8 +18,8 @@ const (
 	kvm = "kvm"
 	tcg = "tcg"
 
-	probeLimit = 5 * time.Second // KVM takes a tenth of a second; a device that needs longer is not what we are looking for
-	probeExit  = 33              // of QEMU, when the guest wrote 16 to the exit port: value*2+1
+	probeLimit = 10 * time.Second // KVM takes a tenth of a second on an idle host
+	probeExit  = 33               // of QEMU, when the guest wrote 16 to the exit port: value*2+1
 )
 
 // accelerator returns what to run guests with: kvm where it works, otherwise tcg. That /dev/kvm exists says little: on
@@ -152,7 +152,7 @@ func probeAMD64() []byte {
 		0, 0, 0, 0, 0, 0, 0, 0, // 0x68: empty segment
 		0, 0, 0, 0, 0, 0x9a, 0x20, 0, // 64-bit code segment
 	}
-	disk := make([]byte, 64<<10)
+	disk := make([]byte, 1<<20) // SeaBIOS does not boot from a disk of less than a cylinder
 	copy(disk, code)
 	copy(disk[510:], []byte{0x55, 0xaa})
 	return disk

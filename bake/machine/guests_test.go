@@ -31,6 +31,12 @@ func say(text string) []byte {
 
 func hang() []byte { return []byte{0xf4, 0xeb, 0xfd} }
 
+// forever repeats code.
+func forever(code []byte) []byte {
+	back := -len(code) - 3
+	return append(code, 0xe9, byte(back), byte(back>>8))
+}
+
 // powerOff asks the board's ACPI to switch the machine off.
 func powerOff() []byte { return append([]byte{0xba, 0x04, 0x06, 0xb8, 0x00, 0x20, 0xef}, hang()...) }
 

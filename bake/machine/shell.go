@@ -35,7 +35,7 @@ func run(ctx context.Context, client *ssh.Client, command string, s Streams) (er
 	defer stop()
 	session, err := client.NewSession()
 	if err != nil {
-		return fmt.Errorf("ssh: %w", err)
+		return errors.Join(fmt.Errorf("ssh: %w", err), ctx.Err())
 	}
 	session.Stdin, session.Stdout, session.Stderr = s.In, s.Out, s.Err
 	if in, ok := s.In.(*os.File); ok && term.IsTerminal(int(in.Fd())) {
