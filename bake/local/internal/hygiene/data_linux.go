@@ -46,7 +46,7 @@ func liesIn(name string, pages []int64) (bool, error) {
 			return true, nil // look into the file instead
 		}
 		for _, e := range m.list[:m.mapped] {
-			first, last := int64(e.physical/pageSize), int64((e.physical+e.length-1)/pageSize)
+			first, last := int64(e.physical/pageSize), int64((e.physical+e.length-1)/pageSize) //nolint:gosec // below 2^52
 			if i, _ := slices.BinarySearch(pages, first); e.flags&extentOdd != 0 || i < len(pages) && pages[i] <= last {
 				return true, nil
 			}

@@ -41,13 +41,13 @@ type Finding struct {
 // String returns the finding as one line.
 func (f Finding) String() string { return f.Path + ": " + f.What + ": " + f.Fix }
 
-// Refusal is the error for an image that is not clean. It wraps [bake.ErrRefused].
-type Refusal struct{ Findings []Finding }
+// RefusedError is the error for an image that is not clean. It wraps [bake.ErrRefused].
+type RefusedError struct{ Findings []Finding }
 
-const maxShown = 50 // findings in the text of a Refusal
+const maxShown = 50 // findings in the text of a RefusedError
 
 // Error lists the findings.
-func (r *Refusal) Error() string {
+func (r *RefusedError) Error() string {
 	lines := []string{fmt.Sprintf("%v: the image is not clean: %d findings", bake.ErrRefused, len(r.Findings))}
 	for i, f := range r.Findings {
 		if i == maxShown {
@@ -60,9 +60,9 @@ func (r *Refusal) Error() string {
 }
 
 // Unwrap returns [bake.ErrRefused].
-func (r *Refusal) Unwrap() error { return bake.ErrRefused }
+func (r *RefusedError) Unwrap() error { return bake.ErrRefused }
 
-// Run looks at a sealed disk and returns a [Refusal] unless it is clean. Nothing is written. log, which may be nil, receives
+// Run looks at a sealed disk and returns a [RefusedError] unless it is clean. Nothing is written. log, which may be nil, receives
 // what could not be looked at.
 func Run(ctx context.Context, root sandbox.Root, spec Spec, log func(string)) error {
 	root.ReadOnly = true
@@ -97,7 +97,7 @@ func Run(ctx context.Context, root sandbox.Root, spec Spec, log func(string)) er
 		return fmt.Errorf("hygiene: %w", err)
 	}
 	if findings := slices.Concat(files, below, planted(hits)); len(findings) > 0 {
-		return &Refusal{Findings: findings}
+		return &RefusedError{Findings: findings}
 	}
 	return nil
 }

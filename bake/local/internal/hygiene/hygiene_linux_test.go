@@ -48,7 +48,7 @@ func find(t *testing.T, disk *os.File, spec hygiene.Spec) map[string]string {
 	err := hygiene.Run(t.Context(), sandbox.Root{Disk: disk}, spec, func(line string) { t.Log(line) })
 	sandboxtest.NothingLeft(t)
 	found := map[string]string{}
-	refusal := (*hygiene.Refusal)(nil)
+	refusal := (*hygiene.RefusedError)(nil)
 	switch {
 	case err == nil:
 		return found
@@ -257,7 +257,7 @@ func content(t *testing.T, d *os.File) []byte {
 }
 
 func TestManyFindings(t *testing.T) {
-	r := &hygiene.Refusal{}
+	r := &hygiene.RefusedError{}
 	for range 60 {
 		r.Findings = append(r.Findings, hygiene.Finding{Path: "/x", What: "y", Fix: "z"})
 	}

@@ -15,9 +15,9 @@ import (
 
 func TestMain(m *testing.M) {
 	if code, ran := sandbox.Main(inspect.Tasks()); ran {
-		os.Exit(code) //nolint:forbidigo // TestMain ends the process
+		os.Exit(code)
 	}
-	os.Exit(m.Run()) //nolint:forbidigo // TestMain ends the process
+	os.Exit(m.Run())
 }
 
 func content(t *testing.T, files sandboxtest.Files) inspect.Content {
@@ -63,7 +63,8 @@ Architecture: all
 Version: 2
 `})
 	want := []bake.Package{
-		{Name: "libc6", Version: "2.36-9", Arch: "amd64"}, {Name: "libc6", Version: "2.36-9", Arch: "i386"},
+		{Name: "libc6", Version: "2.36-9", Arch: "amd64"},
+		{Name: "libc6", Version: "2.36-9", Arch: "i386"},
 		{Name: "zlib1g", Version: "1:1.2.13.dfsg-1", Arch: "amd64"},
 	}
 	if !reflect.DeepEqual(c.Packages, want) {
@@ -122,8 +123,10 @@ func TestFiles(t *testing.T) {
 	tree := t.TempDir()
 	sandboxtest.Files{"etc/motd": "hello\n", "bin/tool": "x", "etc/link": "->/etc/motd", "srv/": ""}.Write(t, tree)
 	for _, argv := range [][]string{
-		{"mkfifo", filepath.Join(tree, "srv/pipe")}, {"chown", "-R", "0:0", tree},
-		{"chown", "33:34", filepath.Join(tree, "etc/motd")}, {"chmod", "4755", filepath.Join(tree, "bin/tool")},
+		{"mkfifo", filepath.Join(tree, "srv/pipe")},
+		{"chown", "-R", "0:0", tree},
+		{"chown", "33:34", filepath.Join(tree, "etc/motd")},
+		{"chmod", "4755", filepath.Join(tree, "bin/tool")},
 	} {
 		if out, err := exec.CommandContext(t.Context(), argv[0], argv[1:]...).CombinedOutput(); err != nil {
 			t.Fatalf("%v: %v: %s", argv, err, out)

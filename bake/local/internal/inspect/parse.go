@@ -84,8 +84,8 @@ func aptStanzas(text string) []bake.Archive {
 		if !slices.Contains(strings.Fields(s["types"]), "deb") || strings.EqualFold(s["enabled"], "no") {
 			continue
 		}
-		for _, url := range strings.Fields(s["uris"]) {
-			for _, suite := range strings.Fields(s["suites"]) {
+		for url := range strings.FieldsSeq(s["uris"]) {
+			for suite := range strings.FieldsSeq(s["suites"]) {
 				list = append(list, archive(url, suite, strings.Fields(s["components"])))
 			}
 		}

@@ -24,12 +24,12 @@ func lookupOwner(root, text string) (owner, error) {
 	if user == "" {
 		user = "root"
 	}
-	o := owner{}
 	a, found, err := lookup(root, "/etc/passwd", user)
 	if err != nil {
 		return owner{}, err
 	}
-	if o = a.owner; !found {
+	o := a.owner
+	if !found {
 		if o.uid, err = strconv.Atoi(user); err != nil {
 			return owner{}, fmt.Errorf("%w owner %q: the image has no user %s: make it in an earlier step", bake.ErrInvalid, text, user)
 		}

@@ -50,7 +50,7 @@ func copyTree(root, dir string, c bake.Copy) error {
 // target returns the path in the image that From becomes.
 func target(c bake.Copy, folder bool) string {
 	into := strings.HasSuffix(c.To, "/")
-	if into && !(folder && strings.HasSuffix(c.From, "/")) {
+	if into && (!folder || !strings.HasSuffix(c.From, "/")) {
 		return path.Join(c.To, path.Base(path.Clean(c.From)))
 	}
 	return path.Clean(c.To)
@@ -122,7 +122,7 @@ func (k copier) file(from, at string, info fs.FileInfo) error {
 	}
 	switch {
 	case info.Mode()&fs.ModeSymlink != 0:
-		err = k.link(from, place, name)
+		err = k.link(from, place, name, old)
 	case info.Mode().IsRegular():
 		err = k.regular(from, place, name, old, info)
 	default:
@@ -137,12 +137,15 @@ func (k copier) file(from, at string, info fs.FileInfo) error {
 // unfinished is what a file is called while it is being written.
 func unfinished(name string) string { return ".iibake-" + name[:min(len(name), 200)] }
 
-func (k copier) link(from string, place *os.Root, name string) error {
+func (k copier) link(from string, place *os.Root, name string, old fs.FileInfo) error {
 	target, err := k.repo.Readlink(from)
 	if err != nil {
 		return err
 	}
 	if have, err := place.Readlink(name); err == nil && have == target {
+		if k.owns(old) {
+			return nil
+		}
 		return place.Lchown(name, k.owner.uid, k.owner.gid)
 	}
 	return errors.Join(
@@ -190,8 +193,7 @@ func (k copier) write(in *os.File, place *os.Root, name string, mode os.FileMode
 
 // adjust gives a file the owner and mode that it should have.
 func (k copier) adjust(place *os.Root, name string, mode os.FileMode, old fs.FileInfo) error {
-	st, ok := old.Sys().(*syscall.Stat_t)
-	if ok && int(st.Uid) == k.owner.uid && int(st.Gid) == k.owner.gid && st.Mode&0o7777 == uint32(mode) {
+	if st, ok := old.Sys().(*syscall.Stat_t); ok && k.owns(old) && st.Mode&0o7777 == uint32(mode) {
 		return nil
 	}
 	f, err := place.OpenFile(name, os.O_RDONLY|unix.O_NOFOLLOW, 0)
@@ -199,6 +201,11 @@ func (k copier) adjust(place *os.Root, name string, mode os.FileMode, old fs.Fil
 		return err
 	}
 	return errors.Join(f.Chown(k.owner.uid, k.owner.gid), syscall.Fchmod(int(f.Fd()), uint32(mode)), f.Close())
+}
+
+func (k copier) owns(info fs.FileInfo) bool {
+	st, ok := info.Sys().(*syscall.Stat_t)
+	return ok && int(st.Uid) == k.owner.uid && int(st.Gid) == k.owner.gid
 }
 
 // equal reports whether the file of the image holds what in does. in is at its beginning afterwards.

@@ -39,8 +39,7 @@ func aptCommands(p bake.Packages) [][]string {
 			options = append(options, "--allow-downgrades") // an exact version is meant
 		}
 		// One call for both, so that a package can take another's place.
-		call := append(options, "--purge", "install", "--")
-		call = append(call, p.Install...)
+		call := slices.Concat(options, []string{"--purge", "install", "--"}, p.Install)
 		for _, name := range p.Remove {
 			call = append(call, name+"-")
 		}

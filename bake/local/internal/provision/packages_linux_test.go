@@ -67,7 +67,7 @@ func archive(t *testing.T, dir string) {
 			_ = os.Chmod(filepath.Join(tree, program), 0o755)
 		}
 		deb := filepath.Join(dir, name+".deb")
-		if out, err := exec.Command("dpkg-deb", "--root-owner-group", "-b", tree, deb).CombinedOutput(); err != nil {
+		if out, err := exec.CommandContext(t.Context(), "dpkg-deb", "--root-owner-group", "-b", tree, deb).CombinedOutput(); err != nil {
 			t.Fatalf("%v\n%s", err, out)
 		}
 		content, err := os.ReadFile(deb)
@@ -88,7 +88,7 @@ func debian(t *testing.T) *bench {
 		t.Skip("bootstraps Debian")
 	}
 	dir := t.TempDir()
-	cmd := exec.Command("mmdebstrap", "--quiet", "--variant=apt", "--include=sudo,dnf,rpm,createrepo-c,systemd-sysv", "bookworm", dir)
+	cmd := exec.CommandContext(t.Context(), "mmdebstrap", "--quiet", "--variant=apt", "--include=sudo,dnf,rpm,createrepo-c,systemd-sysv", "bookworm", dir)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
@@ -124,6 +124,7 @@ func TestDebian(t *testing.T) {
 const greeterState = "dpkg-query -W -f '${Package} ${Version} ${db:Status-Status}\n' | grep -E '^(greeter|polite|rude) .* installed$'"
 
 func aptSteps(t *testing.T, b *bench) {
+	t.Helper()
 	b.must(bake.Step{Apt: &bake.Packages{Install: []string{"greeter=1.0"}}})
 	b.want(greeterState, "greeter 1.0 installed")
 	b.want("ls /etc/greeter.started 2>/dev/null || echo not started", "not started")
@@ -144,6 +145,7 @@ func aptSteps(t *testing.T, b *bench) {
 }
 
 func aptFailures(t *testing.T, b *bench) {
+	t.Helper()
 	err := b.do(bake.Step{Apt: &bake.Packages{Install: []string{"broken"}}})
 	f := (*provision.Failure)(nil)
 	if !errors.As(err, &f) || f.Code != 100 || !slices.Contains(f.Tail, "this is why") {
@@ -163,6 +165,7 @@ func aptFailures(t *testing.T, b *bench) {
 }
 
 func userSteps(t *testing.T, b *bench) {
+	t.Helper()
 	uid := 1234
 	key := "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAI ops@example.org"
 	deploy := bake.User{Name: "deploy", UID: &uid, Groups: []string{"ops", "sudo"}, Keys: []string{key}, Sudo: true}
@@ -185,6 +188,7 @@ func userSteps(t *testing.T, b *bench) {
 }
 
 func dnfSteps(t *testing.T, b *bench) {
+	t.Helper()
 	b.must(bake.Step{Run: "cd /srv/rpm && rpmbuild -bb --define \"_rpmdir /srv/rpm\" hello.spec && createrepo_c ."})
 	b.must(bake.Step{Dnf: &bake.Packages{Install: []string{"hello-rpm=1"}, Upgrade: true}})
 	b.want("cat /usr/share/hello-rpm; rpm -q hello-rpm; ls /var/cache/dnf | wc -l", "hi\nhello-rpm-1-1.noarch\n0")

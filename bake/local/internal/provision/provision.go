@@ -29,7 +29,7 @@ type Spec struct {
 }
 
 // Failure is a step that failed.
-type Failure struct {
+type Failure struct { //nolint:errname // it is what became of the step
 	Title string        // of the step
 	Pos   bake.Position // of the step
 	Code  int           // exit status of the program that failed; -1 where none did or a signal ended it
@@ -99,7 +99,7 @@ func (o *output) failure(s bake.Step, err error, late bool) error {
 	if cmd := (*sandbox.CommandError)(nil); errors.As(err, &cmd) {
 		f.Code = cmd.Code
 	}
-	f.Err = &hidden{text: o.hide.Replace(err.Error()), err: err}
+	f.Err = &hiddenError{text: o.hide.Replace(err.Error()), err: err}
 	switch {
 	case late:
 		f.Err = fmt.Errorf("took longer than %v: raise its timeout: %w", s.Timeout, context.DeadlineExceeded)
@@ -109,17 +109,17 @@ func (o *output) failure(s bake.Step, err error, late bool) error {
 	return f
 }
 
-// hidden is an error whose text holds no secret.
-type hidden struct {
+// hiddenError is an error whose text holds no secret.
+type hiddenError struct {
 	text string
 	err  error
 }
 
 // Error returns the text without secrets.
-func (h *hidden) Error() string { return h.text }
+func (h *hiddenError) Error() string { return h.text }
 
 // Is compares with what the error wraps, without handing it out.
-func (h *hidden) Is(target error) bool { return errors.Is(h.err, target) }
+func (h *hiddenError) Is(target error) bool { return errors.Is(h.err, target) }
 
 // redactor replaces secrets, and the lines of those that have several: output comes by the line.
 func redactor(secrets []string) *strings.Replacer {

@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"path"
+	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -23,33 +24,35 @@ func Task(ctx context.Context, e *sandbox.Env, input json.RawMessage) (any, erro
 	if err := json.Unmarshal(input, &spec); err != nil {
 		return nil, err
 	}
-	r := runner{Env: e, env: spec.Env}
-	s := spec.Step
-	switch s.Kind() {
-	case bake.StepApt:
-		return nil, r.apt(ctx, *s.Apt)
-	case bake.StepDnf:
-		return nil, r.all(ctx, dnfCommands(*s.Dnf))
-	case bake.StepPackages:
-		return nil, r.packages(ctx, *s.Packages)
-	case bake.StepCopy:
-		return nil, copyTree(e.Root, spec.Dir, *s.Copy)
-	case bake.StepScript:
-		return nil, r.script(ctx, spec.Dir, *s.Script)
-	case bake.StepRun:
-		return nil, r.program(ctx, "run", []byte(s.Run), []string{"sh", "-e"}, nil)
-	case bake.StepUser:
-		return nil, r.user(ctx, *s.User)
-	case bake.StepEnv:
-		return nil, nil
-	}
-	return nil, fmt.Errorf("%w step: it does nothing", bake.ErrInvalid)
+	return nil, runner{Env: e, env: spec.Env}.step(ctx, spec)
 }
 
 // runner runs the programs of a step.
 type runner struct {
 	*sandbox.Env
 	env map[string]string
+}
+
+func (r runner) step(ctx context.Context, spec Spec) error {
+	switch s := spec.Step; s.Kind() {
+	case bake.StepApt:
+		return r.apt(ctx, *s.Apt)
+	case bake.StepDnf:
+		return r.all(ctx, dnfCommands(*s.Dnf))
+	case bake.StepPackages:
+		return r.packages(ctx, *s.Packages)
+	case bake.StepCopy:
+		return copyTree(r.Root, spec.Dir, *s.Copy)
+	case bake.StepScript:
+		return r.script(ctx, spec.Dir, *s.Script)
+	case bake.StepRun:
+		return r.program(ctx, "run", []byte(s.Run), []string{"sh", "-e"}, nil)
+	case bake.StepUser:
+		return r.user(ctx, *s.User)
+	case bake.StepEnv:
+		return nil
+	}
+	return fmt.Errorf("%w step: it does nothing", bake.ErrInvalid)
 }
 
 func (r runner) run(ctx context.Context, argv ...string) error {
@@ -140,6 +143,5 @@ func (r runner) program(ctx context.Context, name string, text []byte, interpret
 	if err := f.Close(); err != nil {
 		return err
 	}
-	argv := append(interpreter, at)
-	return r.run(ctx, append(argv, args...)...)
+	return r.run(ctx, slices.Concat(interpreter, []string{at}, args)...)
 }

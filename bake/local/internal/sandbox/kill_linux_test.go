@@ -1,11 +1,13 @@
 package sandbox_test
 
 import (
+	"bytes"
 	"context"
 	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"testing"
 	"time"
 
@@ -15,19 +17,16 @@ import (
 
 const victim = "victim"
 
-// beVictim runs sandboxes on a disk until it is killed.
-func beVictim(disk string) int {
+// beVictim runs sandboxes on a disk until it is killed. Their programs carry a number by which one finds them.
+func beVictim(disk, number string) error {
 	f, err := os.OpenFile(disk, os.O_RDWR, 0)
 	if err != nil {
-		return 1
+		return err
 	}
+	script := "(sleep " + number + " &); (setsid sleep " + number + " &); dd if=/dev/zero of=/root/x bs=64k count=64"
 	for {
-		err := sandbox.Run(context.Background(), sandbox.Job{
-			Task: "sh", Root: &sandbox.Root{Disk: f},
-			Input: "(sleep 1000 &); (trap '' TERM HUP; sleep 1000 & sleep 1000 &); dd if=/dev/zero of=/root/x bs=64k count=64; exit 0",
-		}, nil)
-		if err != nil {
-			return 1
+		if err := sandbox.Run(context.Background(), sandbox.Job{Task: "sh", Root: &sandbox.Root{Disk: f}, Input: script}, nil); err != nil {
+			return err
 		}
 	}
 }
@@ -38,10 +37,11 @@ func TestKilledParentLeavesNothing(t *testing.T) {
 	if testing.Short() {
 		tries = 5
 	}
-	name := filepath.Join(t.TempDir(), "disk")
+	name, base := filepath.Join(t.TempDir(), "disk"), busybox(t)
+	number := strconv.Itoa(1_000_000 + os.Getpid())
 	for range tries {
-		fresh(t, name)
-		cmd := exec.Command("/proc/self/exe", victim, name)
+		fresh(t, name, base)
+		cmd := exec.CommandContext(t.Context(), "/proc/self/exe", victim, name, number)
 		cmd.Stderr = os.Stderr
 		if err := cmd.Start(); err != nil {
 			t.Fatal(err)
@@ -54,18 +54,47 @@ func TestKilledParentLeavesNothing(t *testing.T) {
 			t.Fatal("the victim ended by itself: ", err)
 		}
 		sandboxtest.NothingLeft(t)
+		if left := running(t, number); left != "" {
+			t.Fatal("a program is left: ", left)
+		}
 	}
 }
 
+// running returns a process that has number among its arguments.
+func running(t *testing.T, number string) string {
+	t.Helper()
+	names, err := filepath.Glob("/proc/[0-9]*/cmdline")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range names {
+		if args, _ := os.ReadFile(name); bytes.Contains(args, []byte("\x00"+number+"\x00")) {
+			return name
+		}
+	}
+	return ""
+}
+
 // fresh writes a new disk to name.
-func fresh(t *testing.T, name string) {
+func fresh(t *testing.T, name string, base *os.File) {
 	t.Helper()
 	f, err := os.Create(name)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer func() { _ = f.Close() }()
-	if _, err := busybox(t).WriteTo(f); err != nil {
-		t.Fatal(err)
+	sparse(t, f, base)
+}
+
+// TestStubbornProgramsEndToo leaves programs behind that ignore what they are asked for.
+func TestStubbornProgramsEndToo(t *testing.T) {
+	disk := busybox(t)
+	number := strconv.Itoa(2_000_000 + os.Getpid())
+	mustSh(t, disk, "trap '' TERM HUP; (setsid sleep "+number+" >/dev/null 2>&1 &); echo started > /etc/started")
+	if left := running(t, number); left != "" {
+		t.Fatal("a program is left: ", left)
+	}
+	if s, err := content(t, disk, "etc/started"); s != "started\n" {
+		t.Fatal(s, err)
 	}
 }

@@ -53,7 +53,7 @@ type loan struct {
 func (m *image) lend(l loan) error {
 	l.root = m.root
 	if info, err := os.Stat(path.Join(m.root, path.Dir(l.name))); err != nil || !info.IsDir() {
-		return nil //nolint:nilerr // an image without the folder has no program that reads the file
+		return nil // an image without the folder has no program that reads the file
 	}
 	// Many images have a link into /run already, where a service of theirs will write the file.
 	if target := l.memoryLink(); target != "" {

@@ -62,7 +62,7 @@ func noLoop(err error) error {
 func (l *loop) configure(n int, root Root) error {
 	mode := os.O_RDWR
 	info := unix.LoopInfo64{
-		Offset: uint64(root.Offset), Sizelimit: uint64(root.Size),
+		Offset: uint64(root.Offset), Sizelimit: uint64(root.Size), //nolint:gosec // never negative
 		Flags: unix.LO_FLAGS_AUTOCLEAR,
 	}
 	if root.ReadOnly {
@@ -75,7 +75,7 @@ func (l *loop) configure(n int, root Root) error {
 		return err
 	}
 	defer func() { _ = dev.Close() }()
-	config := unix.LoopConfig{Fd: uint32(root.Disk.Fd()), Info: info}
+	config := unix.LoopConfig{Fd: uint32(root.Disk.Fd()), Info: info} //nolint:gosec // descriptors are small
 	if err := unix.IoctlLoopConfigure(int(dev.Fd()), &config); err != nil {
 		return fmt.Errorf("configure %s: %w", l.path, err)
 	}
@@ -89,7 +89,7 @@ func openNode(path string, n, mode int) (*os.File, error) {
 	if !errors.Is(err, os.ErrNotExist) {
 		return f, err
 	}
-	err = unix.Mknod(path, unix.S_IFBLK|0o660, int(unix.Mkdev(loopMajor, uint32(n))))
+	err = unix.Mknod(path, unix.S_IFBLK|0o660, int(unix.Mkdev(loopMajor, uint32(n)))) //nolint:gosec // a minor number has 20 bits
 	if err != nil && !errors.Is(err, os.ErrExist) {
 		return nil, fmt.Errorf("mknod %s: %w", path, err)
 	}

@@ -37,7 +37,11 @@ func Main(tasks map[string]Task) (code int, ran bool) {
 		return 1, true // the parent is gone already
 	}
 	go dieWithParent(io.MultiReader(d.Buffered(), jobs))
-	log := func(line string) { _ = replies.Encode(reply{Log: line}) }
+	log := func(line string) {
+		if err := replies.Encode(reply{Log: line}); err != nil {
+			syscall.Exit(1) // nobody listens any more
+		}
+	}
 	if err := replies.Encode(newReply(req.serve(tasks[req.Task], log))); err != nil {
 		return 1, true
 	}

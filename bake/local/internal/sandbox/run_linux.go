@@ -1,6 +1,7 @@
 package sandbox
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -44,7 +45,7 @@ func Run(ctx context.Context, j Job, out any) (err error) {
 		if c.loop, err = attach(ctx, *j.Root); err != nil {
 			return err
 		}
-		defer func() { err = errors.Join(err, c.loop.wait()) }()
+		defer func() { err = errors.Join(err, c.loop.wait()) }() //nolint:contextcheck // also when ctx is cancelled
 		defer func() { _ = c.loop.file.Close() }()
 		if c.req.Disk, err = newDisk(j, c.loop.path); err != nil {
 			return err
@@ -110,9 +111,9 @@ func (c *child) run(ctx context.Context) (reply, error) {
 	if c.loop != nil {
 		_ = c.loop.file.Close() // the sandbox has its own; this one would keep the device attached
 	}
-	_ = json.NewEncoder(tell).Encode(c.req) // where it fails the process is gone, which Wait tells better
+	told := json.NewEncoder(tell).Encode(c.req)
 	last := c.listen(replies)
-	err = cmd.Wait()
+	err = cmp.Or(cmd.Wait(), told) // where the process is gone before it was told, its end says why
 	switch {
 	case last.Done:
 		return last, nil
@@ -168,7 +169,7 @@ func explain(err error, root *Root) error {
 		return err
 	}
 	var st unix.Statfs_t
-	_ = unix.Fstatfs(int(root.Disk.Fd()), &st) // no answer counts as no room
-	free := bake.Size(int64(st.Bavail)*st.Bsize) / bake.MiB * bake.MiB
+	_ = unix.Fstatfs(int(root.Disk.Fd()), &st)                         // no answer counts as no room
+	free := bake.Size(int64(st.Bavail)*st.Bsize) / bake.MiB * bake.MiB //nolint:gosec // no filesystem has 2^63 blocks
 	return fmt.Errorf("%w: the filesystem of %s has %v left: make room on it", err, root.Disk.Name(), free)
 }

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -22,7 +23,7 @@ func TestMain(m *testing.M) {
 		os.Exit(code)
 	}
 	if len(os.Args) > 1 && os.Args[1] == victim {
-		os.Exit(beVictim(os.Args[2]))
+		panic(beVictim(os.Args[2], os.Args[3]))
 	}
 	os.Exit(m.Run())
 }
@@ -44,7 +45,7 @@ func tasks() map[string]sandbox.Task {
 }
 
 func echo(_ context.Context, e *sandbox.Env, input json.RawMessage) (any, error) {
-	e.Log("hello from " + fmt.Sprint(os.Getpid()))
+	e.Log("hello from " + strconv.Itoa(os.Getpid()))
 	return input, nil
 }
 
@@ -67,7 +68,7 @@ func write(_ context.Context, e *sandbox.Env, input json.RawMessage) (any, error
 			return nil, err
 		}
 	}
-	return nil, nil
+	return len(files), nil
 }
 
 func read(_ context.Context, e *sandbox.Env, input json.RawMessage) (any, error) {

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
@@ -102,9 +103,7 @@ func kept() sandboxtest.Files {
 
 func TestSeal(t *testing.T) {
 	files := dirty()
-	for name, content := range kept() {
-		files[name] = content
-	}
+	maps.Copy(files, kept())
 	disk := sandboxtest.Disk(t, 64<<20, files)
 	run(t, disk)
 	got := contents(t, disk)

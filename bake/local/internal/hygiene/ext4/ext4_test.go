@@ -6,6 +6,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -16,7 +17,7 @@ import (
 func TestFreeBlocks(t *testing.T) {
 	tree := t.TempDir()
 	for i := range 300 {
-		if err := os.WriteFile(filepath.Join(tree, fmt.Sprint(i)), make([]byte, i*97), 0o644); err != nil {
+		if err := os.WriteFile(filepath.Join(tree, strconv.Itoa(i)), make([]byte, i*97), 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -30,7 +31,7 @@ func TestFreeBlocks(t *testing.T) {
 				t.Fatal(err)
 			}
 			args := append([]string{"-q", "-F", "-d", tree}, strings.Fields(options)...)
-			if out, err := exec.Command("mkfs.ext4", append(args, name, "300M")...).CombinedOutput(); err != nil {
+			if out, err := exec.CommandContext(t.Context(), "mkfs.ext4", append(args, name, "300M")...).CombinedOutput(); err != nil {
 				t.Fatalf("%v\n%s", err, out)
 			}
 			got, want := freeOf(t, name), dumpe2fs(t, name)
@@ -66,7 +67,7 @@ func freeOf(t *testing.T, name string) []string {
 
 func dumpe2fs(t *testing.T, name string) []string {
 	t.Helper()
-	out, err := exec.Command("dumpe2fs", name).CombinedOutput()
+	out, err := exec.CommandContext(t.Context(), "dumpe2fs", name).CombinedOutput()
 	if err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}

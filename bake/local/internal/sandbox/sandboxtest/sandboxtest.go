@@ -51,7 +51,7 @@ func Busybox(t testing.TB) Files {
 		t.Fatalf("%v: install busybox-static", err)
 	}
 	f := Files{"bin/busybox": string(program)}
-	out, err := exec.Command("/bin/busybox", "--list").Output()
+	out, err := exec.CommandContext(t.Context(), "/bin/busybox", "--list").Output()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -89,7 +89,7 @@ func DiskOf(t testing.TB, size int64, tree string, mkfs ...string) *os.File {
 		t.Fatal(err)
 	}
 	args := append([]string{"-q", "-F", "-d", tree}, mkfs...)
-	if out, err := exec.Command("mkfs.ext4", append(args, name)...).CombinedOutput(); err != nil {
+	if out, err := exec.CommandContext(t.Context(), "mkfs.ext4", append(args, name)...).CombinedOutput(); err != nil {
 		t.Fatalf("mkfs.ext4: %v\n%s", err, out)
 	}
 	if err := os.Remove(name); err != nil {

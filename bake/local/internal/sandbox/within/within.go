@@ -21,7 +21,10 @@ func Open(root, name string, flags int, mode os.FileMode) (*os.File, error) {
 		return nil, err
 	}
 	defer func() { _ = dir.Close() }()
-	how := unix.OpenHow{Flags: uint64(flags | unix.O_CLOEXEC), Resolve: unix.RESOLVE_IN_ROOT | unix.RESOLVE_NO_MAGICLINKS}
+	how := unix.OpenHow{
+		Flags:   uint64(flags | unix.O_CLOEXEC), //nolint:gosec // bits
+		Resolve: unix.RESOLVE_IN_ROOT | unix.RESOLVE_NO_MAGICLINKS,
+	}
 	if flags&unix.O_CREAT != 0 {
 		how.Mode = uint64(mode.Perm())
 	}
