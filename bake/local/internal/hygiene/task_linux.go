@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -176,7 +177,7 @@ func owned(ctx context.Context, e *sandbox.Env) (map[string]bool, error) {
 			files[canonical(strings.TrimSuffix(name, "\n"))] = true
 		}
 	}
-	if len(lists) > 0 || !e.Has("rpm") {
+	if len(lists) > 0 || !hasRPM(e.Root) {
 		return files, nil
 	}
 	var out strings.Builder
@@ -187,6 +188,14 @@ func owned(ctx context.Context, e *sandbox.Env) (map[string]bool, error) {
 		files[canonical(strings.TrimSuffix(name, "\n"))] = true
 	}
 	return files, nil
+}
+
+// hasRPM reports whether the image has a database of RPM packages, where either of its makers puts it.
+func hasRPM(root string) bool {
+	return slices.ContainsFunc([]string{"/var/lib/rpm", "/usr/lib/sysimage/rpm"}, func(dir string) bool {
+		_, err := within.Locate(root, dir)
+		return err == nil
+	})
 }
 
 // canonical gives the two names that a file has where /bin and /lib are links into /usr one form.

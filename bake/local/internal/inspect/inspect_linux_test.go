@@ -86,7 +86,7 @@ func TestArchives(t *testing.T) {
 	c := content(t, sandboxtest.Files{
 		"etc/apt/sources.list": "# deb http://old.example/debian old main\n" +
 			"deb [arch=amd64 signed-by=/x.gpg] http://deb.example/debian/ bookworm main contrib # trailing\ndeb-src http://deb.example/debian bookworm main\n",
-		"etc/apt/sources.list.d/flat.list": "deb https://flat.example/repo ./\n",
+		"etc/apt/sources.list.d/flat.list": "deb https://user:secret@flat.example/repo ./\n",
 		"etc/apt/sources.list.d/new.sources": "Types: deb deb-src\nURIs: http://one.example/debian\n http://two.example/debian\n" +
 			"Suites: trixie trixie-updates\nComponents: main\n\nTypes: deb\nEnabled: no\nURIs: http://off.example\nSuites: x\nComponents: main\n",
 		"etc/apt/sources.list.d/linked.list": "->/srv/linked.list",

@@ -1,6 +1,7 @@
 package inspect
 
 import (
+	"net/url"
 	"slices"
 	"strings"
 
@@ -84,17 +85,22 @@ func aptStanzas(text string) []bake.Archive {
 		if !slices.Contains(strings.Fields(s["types"]), "deb") || strings.EqualFold(s["enabled"], "no") {
 			continue
 		}
-		for url := range strings.FieldsSeq(s["uris"]) {
+		for address := range strings.FieldsSeq(s["uris"]) {
 			for suite := range strings.FieldsSeq(s["suites"]) {
-				list = append(list, archive(url, suite, strings.Fields(s["components"])))
+				list = append(list, archive(address, suite, strings.Fields(s["components"])))
 			}
 		}
 	}
 	return list
 }
 
-func archive(url, suite string, components []string) bake.Archive {
-	return bake.Archive{URL: strings.TrimRight(url, "/"), Suite: suite, Components: components}
+// archive drops credentials, which addresses of private archives carry: what is read here is recorded.
+func archive(address, suite string, components []string) bake.Archive {
+	if u, err := url.Parse(address); err == nil && u.User != nil {
+		u.User = nil
+		address = u.String()
+	}
+	return bake.Archive{URL: strings.TrimRight(address, "/"), Suite: suite, Components: components}
 }
 
 // dnfRepos reads the addresses in dnf's repository files. They have no suite.

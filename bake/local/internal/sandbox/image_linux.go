@@ -34,20 +34,23 @@ func mountImage(d disk, root string) (*image, error) {
 	}
 	flags, options := m.fs.options(d.ReadOnly)
 	if err := unix.Mount(d.Dev, root, m.fs.kind, flags, options); err != nil {
-		return nil, fmt.Errorf("mount the root filesystem (%s) of the disk: %w%s", m.fs.kind, err, mountHint(err))
+		return nil, mountError(m.fs.kind, err)
 	}
 	m.top, err = os.Open(root)
 	return m, err
 }
 
-func mountHint(err error) string {
+func mountError(kind string, err error) error {
+	err = fmt.Errorf("mount the root filesystem (%s) of the disk: %w", kind, err)
 	switch {
-	case errors.Is(err, unix.EUCLEAN):
-		return ": it is damaged: repair the image that it comes from"
+	case errors.Is(err, unix.EPERM):
+		return fmt.Errorf("%w: %w: %s", ErrUnavailable, err, privileged)
 	case errors.Is(err, unix.ENODEV):
-		return ": this machine's kernel does not know it: load its module"
+		return fmt.Errorf("%w: %w: this machine's kernel does not know it: load its module", ErrUnavailable, err)
+	case errors.Is(err, unix.EUCLEAN):
+		return fmt.Errorf("%w: it is damaged: repair the image that it comes from", err)
 	}
-	return ""
+	return err
 }
 
 // furnish makes the image a place where its programs can run.

@@ -14,8 +14,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// stage is where a sandbox mounts a tmpfs for what it makes. It has to be a folder that exists on every machine and that no
-// task needs to look into; /boot is the one that neither holds a repository nor a program.
+// stages are folders over which a sandbox may mount a tmpfs for what it makes; the first that exists is taken. Making one
+// would leave it behind when the machine crashes, and no task needs to look into these: /boot holds neither a repository nor
+// a program, and almost every machine has it.
 func stages() []string { return []string{"/boot", "/media", "/mnt"} }
 
 // politeness is how long programs that a task left running have to end by themselves.
@@ -62,7 +63,7 @@ func (r request) serve(task Task, log func(string)) (result any, err error) {
 	}
 	stage, err := isolate()
 	if err != nil {
-		return nil, fmt.Errorf("%w: prepare the sandbox: %w: in a container, start it with --privileged", ErrUnavailable, err)
+		return nil, fmt.Errorf("%w: prepare the sandbox: %w: %s", ErrUnavailable, err, privileged)
 	}
 	env := &Env{Scratch: filepath.Join(stage, "scratch"), Log: log, tail: &tail{}}
 	if r.Disk == nil {

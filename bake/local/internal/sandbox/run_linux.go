@@ -156,9 +156,12 @@ func (c *child) listen(r io.Reader) reply {
 	}
 }
 
+// privileged is what to do about a root that may not do what root may.
+const privileged = "in a container, start it with --privileged"
+
 func startError(err error) error {
 	if errors.Is(err, unix.EPERM) || errors.Is(err, unix.EINVAL) || errors.Is(err, unix.ENOSPC) {
-		return fmt.Errorf("%w: make namespaces: %w: in a container, start it with --privileged", ErrUnavailable, err)
+		return fmt.Errorf("%w: make namespaces: %w: %s", ErrUnavailable, err, privileged)
 	}
 	return fmt.Errorf("start a sandbox: %w", err)
 }

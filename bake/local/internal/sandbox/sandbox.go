@@ -53,7 +53,7 @@ type Env struct {
 	Scratch string            // an empty folder in memory, gone with the sandbox
 	Log     func(line string) // sends a line to Job.Log
 
-	tail *tail // the last lines of the programs that ran
+	tail *tail // the last lines of the last program that ran
 }
 
 // Task is what a sandbox can do. Its result and its input travel as JSON. Programs that it leaves running are ended before

@@ -25,6 +25,10 @@ func TestMain(m *testing.M) {
 	if len(os.Args) > 1 && os.Args[1] == victim {
 		panic(beVictim(os.Args[2], os.Args[3]))
 	}
+	if len(os.Args) > 1 && os.Args[1] == powerless {
+		bePowerless()
+		os.Exit(0)
+	}
 	os.Exit(m.Run())
 }
 
