@@ -285,3 +285,45 @@ func TestVersionsOfRealArchives(t *testing.T) {
 		t.Errorf("%d packages, openssl %s, %v", len(got), got["openssl"], err)
 	}
 }
+
+func TestRenewLooksAgainAndTellsWhatItCannotLookInto(t *testing.T) {
+	a := newArchive(t)
+	a.suite(t, "bookworm", plain, false, "a=1")
+	url := a.serve(t)
+	old := bake.Archive{URL: url, Suite: "bookworm", Components: []string{"main"}, Release: "sha256:old"}
+	flat := bake.Archive{URL: url, Suite: "./"}
+	now, rest, err := debian.Renew(t.Context(), http.DefaultClient, []bake.Archive{old, flat})
+	if err != nil || len(now) != 1 || now[0].Release == old.Release || !reflect.DeepEqual(rest, []bake.Archive{flat}) {
+		t.Errorf("got %v, %v, %v", now, rest, err)
+	}
+	if _, _, err := debian.Renew(t.Context(), http.DefaultClient, []bake.Archive{{URL: url, Suite: "gone"}}); !errors.Is(err, bake.ErrNotFound) {
+		t.Errorf("a suite that is gone: got %v", err)
+	}
+}
+
+func TestCoversSeesThatASourceWasChanged(t *testing.T) {
+	a := newArchive(t)
+	for _, suite := range []string{"bookworm", "bookworm-updates", "bookworm-security"} {
+		a.suite(t, suite, plain, false)
+	}
+	url := a.serve(t)
+	known, err := debian.Releases(t.Context(), http.DefaultClient, source(url, url))
+	if err != nil {
+		t.Fatal(err)
+	}
+	withoutUpdates := []bake.Archive{known[0], known[2]}
+	if d := source(url, url); !debian.Covers(known, d) || !debian.Covers(withoutUpdates, d) || debian.Covers(known[:2], d) || debian.Covers(nil, d) {
+		t.Error("wrong for the source that was resolved")
+	}
+	for _, change := range []func(*bake.Debian){
+		func(d *bake.Debian) { d.Suite = "trixie" },
+		func(d *bake.Debian) { d.Mirror = "http://mirror.invalid" },
+		func(d *bake.Debian) { d.Security = "none" },
+		func(d *bake.Debian) { d.Components = []string{"main", "contrib"} },
+	} {
+		d := source(url, url)
+		if change(&d); debian.Covers(known, d) {
+			t.Errorf("covers %+v", d)
+		}
+	}
+}
