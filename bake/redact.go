@@ -28,6 +28,14 @@ func Redact(r Reporter, secrets []string) Reporter {
 	})
 }
 
+// RedactText returns text without secrets, as [Redact] does.
+func RedactText(text string, secrets []string) string {
+	if hide := redactor(secrets); hide != nil {
+		return hide.Replace(text)
+	}
+	return text
+}
+
 // RedactError returns err with a text that hides secrets as [Redact] does. The errors that it wraps can still be asked for,
 // but their own texts are not hidden. It returns nil for nil.
 func RedactError(err error, secrets []string) error {

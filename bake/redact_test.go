@@ -34,6 +34,9 @@ func TestRedact(t *testing.T) {
 			if got := redactText(c.text, secret); got != c.want {
 				t.Errorf("got %q, want %q", got, c.want)
 			}
+			if got := bake.RedactText(c.text, []string{secret}); got != c.want {
+				t.Errorf("as a text: got %q, want %q", got, c.want)
+			}
 		})
 	}
 }
@@ -48,6 +51,9 @@ func TestRedactKnowsLinesAndOverlaps(t *testing.T) {
 	}
 	if got := redactText("a b  c", "", " ", "\n"); got != "a b  c" {
 		t.Errorf("blank secrets hide nothing: got %q", got)
+	}
+	if got := bake.RedactText("a b  c", nil); got != "a b  c" {
+		t.Errorf("no secrets hide nothing: got %q", got)
 	}
 }
 

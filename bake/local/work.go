@@ -134,7 +134,7 @@ func (w *work) runStep(ctx context.Context, i int, task *bake.Task) (bake.Digest
 	if err != nil {
 		return "", err
 	}
-	spec := provision.Spec{Step: s, Dir: w.t.Dir, Env: env, Secrets: w.secrets}
+	spec := provision.Spec{Step: s, Dir: w.t.Dir, Env: env}
 	if err := provision.Run(ctx, w.root, spec, task.Log); err != nil {
 		return "", err
 	}
@@ -145,7 +145,7 @@ func (w *work) runStep(ctx context.Context, i int, task *bake.Task) (bake.Digest
 	return layer, w.b.Store.SetLayer(w.keys.Steps[i], layer)
 }
 
-// StepError says which step of a template failed.
+// StepError says which step of a template failed. No secret of the template stands in it.
 type StepError struct {
 	Title string
 	Pos   bake.Position
@@ -173,9 +173,11 @@ func (e *StepError) Unwrap() error { return e.Err }
 // wreck makes a StepError of err, and gives the disk a name where it is to be kept.
 func (w *work) wreck(i int, err error) error {
 	s := w.t.Steps[i]
-	failed := &StepError{Title: s.Title(), Pos: s.Pos, Err: err}
+	failed := &StepError{Title: bake.RedactText(s.Title(), w.secrets), Pos: s.Pos, Err: bake.RedactError(err, w.secrets)}
 	if f := (*provision.Failure)(nil); errors.As(err, &f) {
-		failed.Tail, failed.Err = f.Tail, f.Err
+		for _, line := range f.Tail {
+			failed.Tail = append(failed.Tail, bake.RedactText(line, w.secrets))
+		}
 	}
 	if w.b.Retain {
 		name, keepErr := w.keep(i)

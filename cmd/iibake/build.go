@@ -70,15 +70,14 @@ func build(con *console, c *cli.Context, p *template.Project, plan *bake.Plan) e
 		return err
 	}
 	defer rep.Close()
-	secrets := secretValues(plan.Templates())
-	b := newBuilding(r, plan, bake.Redact(rep, secrets))
+	b := newBuilding(r, plan, rep)
 	b.skipTest = c.Bool("skip-test")
 	b.builder = local.New(local.Config{
 		Images: r.images, Store: store, Dir: r.work(), Commit: commit, AllowDirty: c.Bool("allow-dirty"),
 		Refresh: c.Bool("refresh"), Force: c.Bool("force"), Retain: c.Bool("retain"),
 	})
 	b.judge = newJudge(store)
-	err = bake.RedactError(plan.Run(c.Context, parallel(c), b.one), secrets)
+	err = plan.Run(c.Context, parallel(c), b.one)
 	rep.Close()
 	if errors.Is(err, local.ErrHost) && os.Geteuid() != 0 {
 		err = withHint(err, sudoCommand(c, plan.Templates(), os.Environ()))
@@ -88,7 +87,7 @@ func build(con *console, c *cli.Context, p *template.Project, plan *bake.Plan) e
 	} else if step, ok := errors.AsType[*local.StepError](err); ok {
 		err = withHint(err, stepHint(step))
 	}
-	return errors.Join(b.report(con, c, secrets), err)
+	return errors.Join(b.report(con, c), err)
 }
 
 // stepHint says how to look into a step that failed.
@@ -115,18 +114,8 @@ func parallel(c *cli.Context) int {
 	return max(1, runtime.NumCPU()/2)
 }
 
-// secretValues reads the secrets that templates use, to hide them. One that cannot be read hides nothing: the step that
-// wants it will say so.
-func secretValues(templates []bake.Template) []string {
-	var values []string
-	for v := range secretsIn(templates) {
-		if s, err := v.Resolve(); err == nil && s != "" {
-			values = append(values, s)
-		}
-	}
-	return values
-}
-
+// secretsIn names the secrets that templates use. Their values are the builder's affair: nothing that it reports or returns
+// holds one.
 func secretsIn(templates []bake.Template) func(yield func(bake.Value) bool) {
 	return func(yield func(bake.Value) bool) {
 		for _, t := range templates {

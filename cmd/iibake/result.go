@@ -39,12 +39,7 @@ type result struct {
 func (r *result) take(img bake.Image) { r.Version, r.Disk = img.Version, img.Disk }
 
 // report writes the results: to standard output, and to the files that were asked for.
-func (b *building) report(con *console, c *cli.Context, secrets []string) error {
-	for _, r := range b.results {
-		if r.Error != "" {
-			r.Error = bake.RedactError(errors.New(r.Error), secrets).Error()
-		}
-	}
+func (b *building) report(con *console, c *cli.Context) error {
 	return errors.Join(b.write(con, c), b.writeJUnit(c.String("junit")), b.tellActions(con))
 }
 
