@@ -113,7 +113,7 @@ func (j Judge) materialise(ctx context.Context, img bake.Image, r bake.Reporter)
 	if dir == "" {
 		dir = "/var/tmp"
 	}
-	f, err := scratchFile(dir)
+	f, err := disk.Scratch(dir)
 	if err != nil {
 		return nil, err
 	}
