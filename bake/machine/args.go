@@ -1,6 +1,7 @@
 package machine
 
 import (
+	"cmp"
 	"fmt"
 	"os"
 	"slices"
@@ -47,17 +48,18 @@ func onOff(b bool) string {
 	return "off"
 }
 
-func arguments(s Spec, accel string, f *files) *commandLine {
+func arguments(s Spec, accel string, f *files, end sockets, ports map[int]string) *commandLine {
 	c := &commandLine{}
-	c.add("-name", strings.ReplaceAll(s.Name, ",", ",,"), "-nodefaults", "-no-user-config", "-display", "none", "-vga", "none")
+	c.add("-name", strings.ReplaceAll(s.Name, ",", ",,"), "-nodefaults", "-no-user-config", "-display", "none", "-vga", "none",
+		"-action", "reboot=shutdown") // see supervise
 	c.board(s.Arch, accel)
 	c.add("-m", strconv.FormatInt(int64(s.Memory/bake.MiB), 10)+"M", "-smp", strconv.Itoa(s.CPUs))
 	c.add("-chardev", "stdio,id=console,signal=off", "-serial", "chardev:console")
-	c.add("-chardev", fmt.Sprintf("socket,id=qmp,fd=%d", c.fd(f.qmp)), "-mon", "chardev=qmp,mode=control")
+	c.add("-chardev", fmt.Sprintf("socket,id=qmp,fd=%d", c.fd(end.qmp)), "-mon", "chardev=qmp,mode=control")
 	c.add("-device", "virtio-rng-pci")
-	c.firmware(s.Firmware, f)
+	c.firmware(s.Firmware, f, end.bios)
 	c.disks(s.Bus, f)
-	c.network(s.Ports)
+	c.network(s.Ports, ports)
 	return c
 }
 
@@ -76,7 +78,7 @@ func (c *commandLine) board(a bake.Arch, accel string) {
 	c.add("-machine", machine, "-accel", accel, "-cpu", cpu)
 }
 
-func (c *commandLine) firmware(fw bake.Firmware, f *files) {
+func (c *commandLine) firmware(fw bake.Firmware, f *files, log *os.File) {
 	if fw == bake.UEFI {
 		c.rawNode("code", f.code, true)
 		c.rawNode("vars", f.vars, false)
@@ -84,7 +86,7 @@ func (c *commandLine) firmware(fw bake.Firmware, f *files) {
 		return
 	}
 	// SeaBIOS has no other way to say that it found nothing to boot.
-	c.add("-chardev", fmt.Sprintf("socket,id=bios,fd=%d", c.fd(f.bios)), "-device", "isa-debugcon,iobase=0x402,chardev=bios")
+	c.add("-chardev", fmt.Sprintf("socket,id=bios,fd=%d", c.fd(log)), "-device", "isa-debugcon,iobase=0x402,chardev=bios")
 }
 
 func (c *commandLine) disks(bus bake.Bus, f *files) {
@@ -102,13 +104,13 @@ func (c *commandLine) disks(bus bake.Bus, f *files) {
 }
 
 // network gives the guest an address behind a NAT in user space. Host port 0 lets the kernel choose a free one while
-// binding it, so that there is no race for it; the monitor tells which it was.
-func (c *commandLine) network(ports []int) {
+// binding it, so that there is no race for it; the monitor tells which it was. A guest that restarts keeps its ports.
+func (c *commandLine) network(ports []int, chosen map[int]string) {
 	user := "user,id=net"
 	ports = append([]int{sshPort}, ports...)
 	slices.Sort(ports)
 	for _, p := range slices.Compact(ports) {
-		user += fmt.Sprintf(",hostfwd=tcp:127.0.0.1:0-:%d", p)
+		user += fmt.Sprintf(",hostfwd=tcp:%s-:%d", cmp.Or(chosen[p], loopback(0)), p)
 	}
 	c.add("-netdev", user, "-device", "virtio-net-pci,netdev=net,romfile=") // no ROM: nothing boots from the network
 }

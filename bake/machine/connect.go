@@ -36,7 +36,7 @@ func (m *Machine) Connect(ctx context.Context, port int) error {
 			return fail(fmt.Errorf("no answer: %w", context.Cause(ctx)))
 		case <-time.After(connectPoll):
 		}
-		all, err := m.monitor.forwards()
+		all, err := m.current().monitor.forwards()
 		if err != nil {
 			return fail(err)
 		}

@@ -33,8 +33,8 @@ func (m *Machine) Dial(ctx context.Context) (*ssh.Client, error) {
 	defer cancel(nil)
 	go func() {
 		select {
-		case <-m.process.done:
-			cancel(m.process.err)
+		case <-m.done:
+			cancel(m.err)
 		case <-m.console.doomed():
 			cancel(errors.New(m.console.reason()))
 		case <-ctx.Done():

@@ -42,7 +42,7 @@ func Probe(ctx context.Context, accel string, a bake.Arch, scratch string) error
 }
 
 // PID returns the process that the machine runs in.
-func (m *Machine) PID() int { return m.process.pid }
+func (m *Machine) PID() int { return m.current().process.pid }
 
 // DialAddr waits for an SSH server.
 func DialAddr(ctx context.Context, addr string, config *ssh.ClientConfig) (*ssh.Client, error) {

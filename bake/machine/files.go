@@ -21,24 +21,17 @@ type files struct {
 	seed    *os.File // read-only
 	code    *os.File // UEFI only, read-only
 	vars    *os.File // UEFI only
-	bios    *os.File // BIOS only: QEMU's end of the socket that firmware messages come through
-	biosLog *os.File // our end of it
-	qmp     *os.File // QEMU's end of the control socket
-	monitor *os.File // our end of it
 	flaw    string   // why the disk cannot boot, where that can be seen from outside
 }
 
-// Close closes this process's descriptors of the files that QEMU inherited.
-func (f *files) Close() { closeAll(f.disk, f.overlay, f.seed, f.code, f.vars, f.bios, f.qmp) }
-
-func (f *files) closeRest() { closeAll(f.biosLog, f.monitor) }
+// Close closes the files; those without a name are gone with that.
+func (f *files) Close() { closeAll(f.disk, f.overlay, f.seed, f.code, f.vars) }
 
 func openFiles(ctx context.Context, s Spec, key login) (_ *files, err error) {
 	f := &files{}
 	defer func() {
 		if err != nil {
 			f.Close()
-			f.closeRest()
 		}
 	}()
 	if f.disk, err = os.Open(s.Disk); err != nil {
@@ -50,17 +43,11 @@ func openFiles(ctx context.Context, s Spec, key login) (_ *files, err error) {
 	if f.seed, err = newSeed(s, key); err != nil {
 		return nil, fmt.Errorf("seed disk: %w", err)
 	}
-	if f.monitor, f.qmp, err = socketPair(); err != nil {
-		return nil, err
-	}
 	if s.Firmware == bake.UEFI {
 		f.code, f.vars, err = openUEFI(s)
 		return f, err
 	}
-	if f.flaw, err = biosFlaw(f.disk); err != nil {
-		return nil, err
-	}
-	f.biosLog, f.bios, err = socketPair()
+	f.flaw, err = biosFlaw(f.disk)
 	return f, err
 }
 

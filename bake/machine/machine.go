@@ -7,13 +7,10 @@ package machine
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
-	"net"
-	"os"
-	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/iibake/iibake/bake"
@@ -53,11 +50,16 @@ type Machine struct {
 	name    string
 	accel   string
 	user    string
-	console *console
-	process *process
-	monitor *monitor
-	ports   map[int]string // guest port → host:port
 	login   login
+	console *console
+	files   *files
+	cancel  context.CancelFunc
+	done    chan struct{} // closed when the machine has ended
+	err     error         // why; read it once done is closed
+
+	mu        sync.Mutex
+	power     *power
+	restarted chan struct{} // closed at the next restart
 }
 
 // Start powers a machine on. It returns as soon as the firmware runs; see [Machine.Dial]. The machine runs until
@@ -92,7 +94,7 @@ func setDefault[T comparable](p *T, v T) {
 	}
 }
 
-func start(ctx context.Context, s Spec) (_ *Machine, err error) {
+func start(ctx context.Context, s Spec) (*Machine, error) {
 	exe, err := findQEMU(s.Arch)
 	if err != nil {
 		return nil, err
@@ -105,72 +107,55 @@ func start(ctx context.Context, s Spec) (_ *Machine, err error) {
 	if err != nil {
 		return nil, err
 	}
-	accel := accelerator(ctx, exe, s.Arch, s.Scratch)
-	c := newConsole(s.Console, f.flaw)
-	p, err := startProcess(ctx, exe, arguments(s, accel, f), f, c)
-	f.Close() // QEMU has descriptors of its own, and our copies would hide that it has hung up
-	if err != nil {
+	m := &Machine{
+		name: s.Name, accel: accelerator(ctx, exe, s.Arch, s.Scratch), user: s.User, login: key, files: f,
+		console: newConsole(s.Console, f.flaw), done: make(chan struct{}), restarted: make(chan struct{}),
+	}
+	ctx, m.cancel = context.WithCancel(ctx)
+	if m.power, err = m.powerOn(ctx, exe, s, nil); err != nil {
+		m.cancel()
+		f.Close()
 		return nil, err
 	}
-	m := &Machine{name: s.Name, accel: accel, user: s.User, console: c, process: p, login: key}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, m.Close())
-		}
-	}()
-	if m.monitor, err = newMonitor(f.monitor, startup); err != nil {
-		return nil, m.explain(err)
-	}
-	if m.ports, err = m.monitor.ports(); err != nil {
-		return nil, m.explain(err)
-	}
+	go m.supervise(ctx, exe, s)
 	return m, nil
-}
-
-// explain turns the loss of the control socket into what QEMU said when it went.
-func (m *Machine) explain(err error) error {
-	select {
-	case <-m.process.done:
-		return m.process.err
-	case <-time.After(time.Second):
-		return err
-	}
 }
 
 // Accelerator says what executes the guest's instructions: kvm, or tcg where the host cannot do without emulation.
 func (m *Machine) Accelerator() string { return m.accel }
 
 // Addr returns the address on this host that leads to a TCP port of the guest: 22 or one of [Spec].Ports, otherwise "".
-func (m *Machine) Addr(port int) string { return m.ports[port] }
+func (m *Machine) Addr(port int) string { return m.current().ports[port] }
 
 // Console returns up to the given number of the last lines that the serial console showed, without escape sequences.
 func (m *Machine) Console(lines int) []string { return m.console.tail(lines) }
 
 // Done is closed when the machine has ended.
-func (m *Machine) Done() <-chan struct{} { return m.process.done }
+func (m *Machine) Done() <-chan struct{} { return m.done }
 
-// Restarted returns a channel that is closed when the machine is reset the next time, as the last act of a reboot.
-func (m *Machine) Restarted() <-chan struct{} { return m.monitor.nextReset() }
+// Restarted returns a channel that is closed when the machine starts anew the next time, halfway through a reboot.
+func (m *Machine) Restarted() <-chan struct{} {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.restarted
+}
 
 // Reset restarts the machine at once, as its reset button would.
-func (m *Machine) Reset() error { return m.monitor.execute("system_reset") }
+func (m *Machine) Reset() error { return m.current().monitor.execute("system_reset") }
 
 // PowerDown presses the power button: the guest shuts down in its own time and the machine ends. See [Machine.Done].
-func (m *Machine) PowerDown() error { return m.monitor.execute("system_powerdown") }
+func (m *Machine) PowerDown() error { return m.current().monitor.execute("system_powerdown") }
 
 // Close ends the machine and waits until it is gone. What the guest had not written is as lost as what it had: there is
 // nothing to save. Closing twice is fine.
 func (m *Machine) Close() error {
-	m.process.kill()
+	m.cancel()
 	select {
-	case <-m.process.done:
+	case <-m.done:
+		return nil
 	case <-time.After(quitLimit):
-		return fmt.Errorf("machine %s: QEMU (pid %d) is still there %s after it was killed", m.name, m.process.pid, quitLimit)
+		return fmt.Errorf("machine %s: QEMU (pid %d) is still there %s after it was killed", m.name, m.current().process.pid, quitLimit)
 	}
-	if m.monitor != nil {
-		m.monitor.close()
-	}
-	return nil
 }
 
 // Error is why a machine cannot be reached: its image does not boot, the guest crashed, or it never answered.
@@ -193,13 +178,3 @@ func (e *Error) Error() string {
 
 // Unwrap returns the cause.
 func (e *Error) Unwrap() error { return e.Err }
-
-func loopback(port int) string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(port)) }
-
-func closeAll(files ...*os.File) {
-	for _, f := range files {
-		if f != nil {
-			_ = f.Close()
-		}
-	}
-}

@@ -17,7 +17,7 @@ type process struct {
 	err  error
 }
 
-func startProcess(context.Context, string, *commandLine, *files, *console) (*process, error) {
+func startProcess(context.Context, string, *commandLine, *console) (*process, error) {
 	return nil, errLinux
 }
 

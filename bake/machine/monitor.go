@@ -18,9 +18,7 @@ type monitor struct {
 	conn    net.Conn
 	command sync.Mutex // one command at a time
 	answers chan message
-
-	mu    sync.Mutex
-	reset chan struct{} // closed at the next reset
+	reason  string // of the end; read it once answers is closed
 }
 
 type request struct {
@@ -31,8 +29,11 @@ type request struct {
 type message struct {
 	Greeting json.RawMessage `json:"QMP"`
 	Event    string          `json:"event"`
-	Return   json.RawMessage `json:"return"`
-	Error    *struct {
+	Data     struct {
+		Reason string `json:"reason"`
+	} `json:"data"`
+	Return json.RawMessage `json:"return"`
+	Error  *struct {
 		Desc string `json:"desc"`
 	} `json:"error"`
 }
@@ -46,7 +47,7 @@ func newMonitor(socket *os.File, limit time.Duration) (*monitor, error) {
 	if err != nil {
 		return nil, fmt.Errorf("control socket: %w", err)
 	}
-	q := &monitor{conn: conn, answers: make(chan message), reset: make(chan struct{})}
+	q := &monitor{conn: conn, answers: make(chan message)}
 	go q.read()
 	if _, err := q.answer(limit); err != nil { // the greeting
 		q.close()
@@ -69,21 +70,20 @@ func (q *monitor) read() {
 		if err := d.Decode(&m); err != nil {
 			return
 		}
-		if m.Event == "" {
+		switch m.Event {
+		case "":
 			q.answers <- m
-		} else if m.Event == "RESET" {
-			q.mu.Lock()
-			close(q.reset)
-			q.reset = make(chan struct{})
-			q.mu.Unlock()
+		case "SHUTDOWN":
+			q.reason = m.Data.Reason
 		}
 	}
 }
 
-func (q *monitor) nextReset() <-chan struct{} {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	return q.reset
+// restart reports, of a QEMU that has ended, whether it did so because the machine was reset.
+func (q *monitor) restart() bool {
+	for range q.answers { // up to the end of what it said
+	}
+	return q.reason == "guest-reset" || q.reason == "host-qmp-system-reset"
 }
 
 func (q *monitor) answer(limit time.Duration) (message, error) {

@@ -24,7 +24,7 @@ type process struct {
 // startProcess starts QEMU so that it cannot outlive us: the kernel kills it when the thread that started it dies, and that
 // thread lives exactly as long as we do, or as QEMU does. In a process group of its own QEMU does not get the Ctrl-C that a
 // terminal sends to everything in the foreground: it ends when we decide that it does.
-func startProcess(ctx context.Context, exe string, c *commandLine, f *files, out *console) (*process, error) {
+func startProcess(ctx context.Context, exe string, c *commandLine, out *console) (*process, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	cmd := exec.CommandContext(ctx, exe, c.args...)
 	cmd.ExtraFiles = c.files
@@ -49,13 +49,9 @@ func startProcess(ctx context.Context, exe string, c *commandLine, f *files, out
 	}()
 	if err := <-started; err != nil {
 		cancel()
-		f.closeRest()
 		return nil, err
 	}
 	p.pid = cmd.Process.Pid
-	if f.biosLog != nil {
-		go out.watchFirmware(f.biosLog)
-	}
 	return p, nil
 }
 
