@@ -2,7 +2,6 @@ package local_test
 
 import (
 	"encoding/base64"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -30,8 +29,7 @@ func TestNothingThatABuilderTellsHoldsASecret(t *testing.T) {
 	for e := err; e != nil; e = errors.Unwrap(e) {
 		told = append(told, e.Error())
 		if e == error(step) { //nolint:errorlint // the very same error
-			b, _ := json.Marshal(step)
-			told = append(told, step.Err.Error(), string(b), fmt.Sprintf("%v", step))
+			told = append(told, step.Err.Error(), fmt.Sprintf("%+v", *step))
 			break
 		}
 	}

@@ -7,11 +7,11 @@ import (
 	"path/filepath"
 
 	"github.com/iibake/iibake/bake"
+	"github.com/iibake/iibake/bake/disk/qemuimg"
 	"github.com/iibake/iibake/bake/local/internal/debian"
 	"github.com/iibake/iibake/bake/local/internal/download"
 	"github.com/iibake/iibake/bake/local/internal/inspect"
 	"github.com/iibake/iibake/bake/local/internal/layout"
-	"github.com/iibake/iibake/bake/local/internal/qemuimg"
 	"github.com/iibake/iibake/bake/local/internal/sandbox"
 )
 

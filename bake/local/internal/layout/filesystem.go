@@ -14,6 +14,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/iibake/iibake/bake/internal/child"
 	"github.com/iibake/iibake/bake/local/internal/sandbox"
 )
 
@@ -123,7 +124,9 @@ func runTool(ctx context.Context, files []*os.File, program string, args ...stri
 	// Times for e2fsprogs, dosfstools and mtools; a machine's own mke2fs.conf must not count.
 	cmd.Env = append(os.Environ(), "LC_ALL=C", "TZ=UTC", "E2FSPROGS_FAKE_TIME="+epoch, "SOURCE_DATE_EPOCH="+epoch,
 		"MKE2FS_CONFIG=/dev/null", "MTOOLS_SKIP_CHECK=1")
-	out, err := cmd.CombinedOutput()
+	var out bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &out
+	err := child.Run(cmd)
 	switch {
 	case err == nil:
 		return nil
@@ -132,5 +135,5 @@ func runTool(ctx context.Context, files []*os.File, program string, args ...stri
 	case errors.Is(err, exec.ErrNotFound):
 		return fmt.Errorf("%w: %s is not installed on this machine: run apt-get install %s", sandbox.ErrUnavailable, program, packages()[program])
 	}
-	return fmt.Errorf("%s: %w: %s", program, err, bytes.TrimSpace(out))
+	return fmt.Errorf("%s: %w: %s", program, err, bytes.TrimSpace(out.Bytes()))
 }

@@ -5,7 +5,6 @@ package sandbox
 import (
 	"context"
 	"fmt"
-	"os"
 )
 
 // Run returns an error wrapping [ErrUnavailable]: sandboxes are made of Linux namespaces.
@@ -24,6 +23,3 @@ func (e *Env) Command(context.Context, Command) error { return Check() }
 
 // Has reports false.
 func (e *Env) Has(string) bool { return false }
-
-// Tool returns an error wrapping [ErrUnavailable].
-func Tool(context.Context, []*os.File, ...string) ([]byte, error) { return nil, Check() }

@@ -15,6 +15,7 @@ import (
 	"os/exec"
 	"strings"
 
+	"github.com/iibake/iibake/bake/internal/child"
 	"github.com/iibake/iibake/bake/local/internal/hygiene/ext4"
 	"github.com/iibake/iibake/bake/local/internal/sandbox"
 )
@@ -66,13 +67,15 @@ const badFilesystem = 4
 
 // check has e2fsck look at the filesystem without changing it.
 func check(ctx context.Context, root sandbox.Root) error {
-	out, err := sandbox.Tool(ctx, []*os.File{root.Disk}, "e2fsck", "-f", "-n", fmt.Sprintf("/dev/fd/3?offset=%d", root.Offset))
+	out, err := child.Output(ctx, []*os.File{root.Disk}, "e2fsck", "-f", "-n", fmt.Sprintf("/dev/fd/3?offset=%d", root.Offset))
 	exit := (*exec.ExitError)(nil)
 	switch {
 	case err == nil:
 		return nil
+	case errors.Is(err, exec.ErrNotFound):
+		return fmt.Errorf("seal: %w: install e2fsprogs: %w", sandbox.ErrUnavailable, err)
 	case !errors.As(err, &exit):
-		return fmt.Errorf("seal: %w: install e2fsprogs", err)
+		return fmt.Errorf("seal: %w", err)
 	case exit.ExitCode()&badFilesystem == 0 && strings.Contains(string(out), "unsupported feature"):
 		return nil // made by a newer mkfs than this machine's e2fsck
 	}

@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/iibake/iibake/bake"
+	"github.com/iibake/iibake/bake/internal/child"
 	"github.com/iibake/iibake/bake/local/internal/sandbox"
 	"github.com/iibake/iibake/bake/local/internal/sandbox/sandboxtest"
 	"github.com/iibake/iibake/bake/local/internal/seal"
@@ -196,7 +197,7 @@ func TestServerWithoutHostKeysIsNoted(t *testing.T) {
 
 func TestDamagedFilesystem(t *testing.T) {
 	disk := sandboxtest.Disk(t, 64<<20, sandboxtest.Busybox(t))
-	if _, err := sandbox.Tool(t.Context(), []*os.File{disk}, "debugfs", "-w", "-R", "sif /etc/passwd links_count 9", "/dev/fd/3"); err != nil {
+	if _, err := child.Output(t.Context(), []*os.File{disk}, "debugfs", "-w", "-R", "sif /etc/passwd links_count 9", "/dev/fd/3"); err != nil {
 		t.Fatal(err)
 	}
 	err := seal.Run(t.Context(), sandbox.Root{Disk: disk}, nil)

@@ -1,4 +1,5 @@
-// Package qemuimg turns disk images of other formats into raw disks and back, by qemu-img.
+// Package qemuimg turns disk images of other formats into raw disks and back, by qemu-img. What it starts ends with this
+// process.
 package qemuimg
 
 import (
@@ -10,9 +11,11 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 
 	"github.com/iibake/iibake/bake"
+	"github.com/iibake/iibake/bake/internal/child"
 )
 
 // info is what qemu-img tells about an image, as far as we ask.
@@ -38,7 +41,7 @@ func ToRaw(ctx context.Context, path string, f *os.File) error {
 		return fmt.Errorf("convert %s: %w", path, err)
 	}
 	// -n: the target is there already, and an unnamed file can only be written to by its descriptor.
-	args := []string{"convert", "-n", "-f", meta.Format, "-O", "raw", "--target-is-zero", "-S", "64k", path, "/proc/self/fd/3"}
+	args := []string{"convert", "-n", "-f", meta.Format, "-O", "raw", "--target-is-zero", "-S", "64k", path, "/dev/fd/3"}
 	if _, err := run(ctx, []*os.File{f}, args...); err != nil {
 		return fmt.Errorf("convert %s: %w", path, err)
 	}
@@ -90,32 +93,29 @@ func sniff(path string) (string, error) {
 // Format is a disk format that other tools read.
 type Format string
 
-// The formats that a disk can be exported to.
+// The formats other than raw that a disk can be exported to.
 const (
-	Raw   Format = "raw"
-	QCOW2 Format = "qcow2"
-	VMDK  Format = "vmdk" // stream-optimised, as OVF and VMware's import want it
-	VHD   Format = "vhd"  // of fixed size, as Azure wants it
+	QCOW2 Format = "qcow2" // compressed
+	VMDK  Format = "vmdk"  // stream-optimised, as OVF and VMware's import want it
+	VHD   Format = "vhd"   // of fixed size, as Azure wants it
 )
 
-// FromRaw writes the raw disk f to a new file at path in another format.
-func FromRaw(ctx context.Context, f *os.File, path string, to Format) error {
+// FromRaw writes the raw disk to out, an empty file, in another format. Neither file needs a name.
+func FromRaw(ctx context.Context, raw, out *os.File, to Format) error {
 	var options []string
 	switch to {
-	case Raw:
-		options = []string{"-O", "raw"}
 	case QCOW2:
-		options = []string{"-O", "qcow2", "-c", "-o", "compression_type=zstd"}
+		options = []string{"-O", "qcow2", "-c"}
 	case VMDK:
 		options = []string{"-O", "vmdk", "-o", "subformat=streamOptimized"}
 	case VHD:
 		options = []string{"-O", "vpc", "-o", "subformat=fixed,force_size=on"}
 	default:
-		return fmt.Errorf("%w format %q: want raw, qcow2, vmdk or vhd", bake.ErrInvalid, to)
+		return fmt.Errorf("%w format %q: want qcow2, vmdk or vhd", bake.ErrInvalid, to)
 	}
-	args := append([]string{"convert", "-f", "raw"}, options...)
-	if _, err := run(ctx, []*os.File{f}, append(args, "/proc/self/fd/3", path)...); err != nil {
-		return fmt.Errorf("export %s: %w", path, err)
+	args := slices.Concat([]string{"convert", "-f", "raw"}, options, []string{"/dev/fd/3", "/dev/fd/4"})
+	if _, err := run(ctx, []*os.File{raw, out}, args...); err != nil {
+		return fmt.Errorf("convert to %s: %w", to, err)
 	}
 	return nil
 }
@@ -124,7 +124,7 @@ func run(ctx context.Context, files []*os.File, args ...string) ([]byte, error) 
 	cmd := exec.CommandContext(ctx, "qemu-img", args...)
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr, cmd.ExtraFiles = &stdout, &stderr, files
-	err := cmd.Run()
+	err := child.Run(cmd)
 	switch {
 	case errors.Is(err, exec.ErrNotFound):
 		return nil, fmt.Errorf("qemu-img is not installed: install it, on Debian and Ubuntu with apt-get install qemu-utils: %w", err)

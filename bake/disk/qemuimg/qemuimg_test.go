@@ -10,18 +10,18 @@ import (
 	"testing"
 
 	"github.com/iibake/iibake/bake"
-	"github.com/iibake/iibake/bake/local/internal/qemuimg"
+	"github.com/iibake/iibake/bake/disk"
+	"github.com/iibake/iibake/bake/disk/qemuimg"
 )
 
 const diskSize = 4 << 20
 
-func qemuImg(t *testing.T, args ...string) string {
+func qemuImg(t *testing.T, args ...string) {
 	t.Helper()
 	out, err := exec.CommandContext(t.Context(), "qemu-img", args...).CombinedOutput()
 	if err != nil {
 		t.Fatalf("qemu-img %v: %v\n%s", args, err, out)
 	}
-	return string(out)
 }
 
 // rawDisk writes a sparse disk with something at both ends.
@@ -93,22 +93,48 @@ func TestFromRawWritesEveryFormat(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = f.Close() }()
-	for format, qemuName := range map[qemuimg.Format]string{
-		qemuimg.Raw: "raw", qemuimg.QCOW2: "qcow2", qemuimg.VMDK: "vmdk", qemuimg.VHD: "vpc",
-	} {
-		out := filepath.Join(dir, "out."+string(format))
+	for format, qemuName := range map[qemuimg.Format]string{qemuimg.QCOW2: "qcow2", qemuimg.VMDK: "vmdk", qemuimg.VHD: "vpc"} {
+		out := scratch(t)
 		if err := qemuimg.FromRaw(t.Context(), f, out, format); err != nil {
 			t.Fatal(err)
 		}
 		back := filepath.Join(dir, "back."+string(format))
-		qemuImg(t, "convert", "-f", qemuName, "-O", "raw", out, back)
+		qemuImg(t, "convert", "-f", qemuName, "-O", "raw", out.Name(), back)
 		got, err := os.ReadFile(back)
 		if err != nil || !bytes.Equal(got[:diskSize], body) {
 			t.Errorf("%s: another content comes back (%v)", format, err)
 		}
 	}
-	if err := qemuimg.FromRaw(t.Context(), f, filepath.Join(dir, "x"), "iso"); !errors.Is(err, bake.ErrInvalid) {
+	if err := qemuimg.FromRaw(t.Context(), f, scratch(t), "iso"); !errors.Is(err, bake.ErrInvalid) {
 		t.Errorf("unknown format: got %v", err)
+	}
+}
+
+func TestFilesNeedNoName(t *testing.T) {
+	raw, body := rawDisk(t, t.TempDir())
+	in, err := os.Open(raw)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = in.Close() }()
+	out, err := disk.Scratch(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = out.Close() }()
+	if err := errors.Join(os.Remove(raw), qemuimg.FromRaw(t.Context(), in, out, qemuimg.QCOW2)); err != nil {
+		t.Fatal(err)
+	}
+	named := filepath.Join(t.TempDir(), "out.qcow2")
+	if err := disk.Keep(out, named); err != nil {
+		t.Fatal(err)
+	}
+	back := scratch(t)
+	if err := qemuimg.ToRaw(t.Context(), named, back); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := os.ReadFile(back.Name()); err != nil || !bytes.Equal(got, body) {
+		t.Errorf("another content comes back (%v)", err)
 	}
 }
 
