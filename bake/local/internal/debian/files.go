@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/iibake/iibake/bake"
+	"github.com/iibake/iibake/bake/local/internal/sandbox"
 )
 
 // file is a file of the image that no package brings.
@@ -41,7 +42,7 @@ func (in input) files(key string) []file {
 		{"etc/hosts", hosts},
 		{"etc/default/locale", "LANG=C.UTF-8\n"},
 		{"etc/default/grub", in.grubDefaults()},
-		{"etc/default/grub.d/10-iibake-sandbox.cfg", grubSandbox},
+		{strings.TrimPrefix(sandbox.GrubConfig, "/"), sandbox.GrubRoot},
 		{"etc/apt/sources.list.d/debian.sources", sources(in.Archives, key)},
 		{"etc/cloud/cloud.cfg.d/90_iibake.cfg", cloudConfig},
 		{"etc/cloud/ds-identify.cfg", cloudIdentify},
@@ -80,17 +81,6 @@ GRUB_SERIAL_COMMAND="serial --unit=0 --speed=115200"
 GRUB_DISABLE_OS_PROBER=true
 `, console, terminal)
 }
-
-// grubSandbox lets update-grub work while an image is built. GRUB's scripts leave a root on a loop device out of the menu;
-// found by its UUID it is a device like any other.
-const grubSandbox = `# While an image is built its root is a loop device.
-case "$GRUB_DEVICE" in
-/dev/loop*)
-	GRUB_DEVICE=/dev/disk/by-uuid/$GRUB_DEVICE_UUID
-	GRUB_DEVICE_BOOT=/dev/disk/by-uuid/$GRUB_DEVICE_BOOT_UUID
-	;;
-esac
-`
 
 // cloudConfig keeps cloud-init to the sources that exist where images run and to what the image has, and off what takes
 // time at the first boot for nothing: C.UTF-8 need not be generated, no client of the last ten years wants an RSA key of the

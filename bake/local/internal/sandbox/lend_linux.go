@@ -16,8 +16,8 @@ import (
 // policy is a policy-rc.d, by which maintainer scripts ask whether they may start a service. 101 is no.
 const policy = "#!/bin/sh\nexit 101\n"
 
-// lendFiles gives the image what its programs need while they run: the machine's resolver, a name for localhost, and a
-// policy against starting services.
+// lendFiles gives the image what its programs need while they run: the machine's resolver, a name for localhost, a
+// policy against starting services, and a boot loader that is not afraid of loop devices.
 func (m *image) lendFiles() error {
 	resolver, err := os.ReadFile("/etc/resolv.conf")
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
@@ -29,6 +29,9 @@ func (m *image) lendFiles() error {
 	}
 	if _, err := within.Locate(m.root, "/etc/hosts"); errors.Is(err, os.ErrNotExist) {
 		loans = append(loans, loan{name: "/etc/hosts", content: []byte("127.0.0.1 localhost\n::1 localhost\n"), mode: 0o644})
+	}
+	if _, err := within.Locate(m.root, GrubConfig); errors.Is(err, os.ErrNotExist) {
+		loans = append(loans, loan{name: GrubConfig, content: []byte(GrubRoot), mode: 0o644})
 	}
 	for _, l := range loans {
 		if err := m.lend(l); err != nil {

@@ -182,15 +182,18 @@ func TestImageProgramsRun(t *testing.T) {
 func TestNothingOfTheSandboxIsOnTheDisk(t *testing.T) {
 	files := sandboxtest.Busybox(t)
 	files["etc/resolv.conf"] = "->../run/systemd/resolve/stub-resolv.conf"
+	files["etc/default/grub.d/"] = ""
 	disk := sandboxtest.Disk(t, 64<<20, files)
 	mustSh(t, disk, `
 		test -s /etc/resolv.conf
+		GRUB_DEVICE=/dev/loop0 GRUB_DEVICE_UUID=x-y sh -c '. /etc/default/grub.d/*.cfg; test $GRUB_DEVICE = /dev/disk/by-uuid/x-y'
 		echo x > /tmp/x; echo x > /var/tmp/x; echo x > /run/x; echo x > /var/cache/apt/x
 		(sleep 1000 &) ; mount -t tmpfs none /root
 		echo kept > /etc/kept
 	`)
 	for _, name := range []string{
 		"tmp/x", "var/tmp/x", "run/x", "run/systemd", "var/cache/apt/x", "etc/hosts", "usr/sbin/policy-rc.d", "dev/null", "proc/1",
+		strings.TrimPrefix(sandbox.GrubConfig, "/"),
 	} {
 		if _, err := content(t, disk, name); err == nil || !strings.Contains(err.Error(), "no such file") {
 			t.Errorf("%s: %v", name, err)
