@@ -95,7 +95,7 @@ func stepHint(e *local.StepError) string {
 	if e.Wreck == "" {
 		return "iibake build --retain keeps the disk as the failed step left it; the next build goes on behind the last good step"
 	}
-	return "a shell in it: systemd-nspawn --image " + e.Wreck + " (package systemd-container); iibake gc removes it in time"
+	return "look into it as a throwaway machine: sudo iibake run " + e.Wreck + "; iibake gc removes it in time"
 }
 
 func namesOf(plan *bake.Plan) []string {

@@ -2,18 +2,16 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"slices"
-	"strings"
 
 	"github.com/urfave/cli/v2"
 
 	"github.com/iibake/iibake/bake"
+	"github.com/iibake/iibake/bake/disk"
+	"github.com/iibake/iibake/bake/disk/qemuimg"
 	"github.com/iibake/iibake/cmd/iibake/internal/ui"
 )
 
@@ -23,7 +21,7 @@ func exportCommand(con *console) *cli.Command {
 		Description: "raw is what dd wants, qcow2 QEMU and OpenStack, vmdk (stream optimized) VMware, vhd (fixed to its exact size) Azure and Hyper-V.\n" +
 			"The file appears when it is whole, and replaces another one only with --force.",
 		Flags: []cli.Flag{
-			&cli.StringFlag{Name: "format", Aliases: []string{"f"}, Value: "qcow2", Usage: "`FORM` of the file: raw, qcow2, vmdk or vhd", Action: oneOf("format", "raw", "qcow2", "vmdk", "vhd")},
+			&cli.StringFlag{Name: "format", Aliases: []string{"f"}, Value: "qcow2", Usage: "`FORM` of the file: raw, qcow2, vmdk or vhd", Action: oneOf("format", formatRaw, string(qemuimg.QCOW2), string(qemuimg.VMDK), string(qemuimg.VHD))},
 			&cli.StringFlag{Name: "output", Aliases: []string{"o"}, Usage: "write to `FILE`, or - for standard output (default: NAME-VERSION.FORM)"},
 			&cli.BoolFlag{Name: "force", Usage: "replace the file if it exists"},
 		},
@@ -42,6 +40,9 @@ func exportCommand(con *console) *cli.Command {
 	}
 }
 
+// formatRaw is the one format that needs no conversion.
+const formatRaw = "raw"
+
 // export is one disk on its way to a file.
 type export struct {
 	con    *console
@@ -59,21 +60,13 @@ func newExport(con *console, c *cli.Context, img bake.Image) (*export, error) {
 	if _, ok := terminal(con.out); ok && e.to == "-" {
 		return nil, fmt.Errorf("%w: a disk does not belong on a terminal: write it to a file, or into a pipe", errUsage)
 	}
+	if _, err := os.Stat(filepath.Dir(e.to)); err != nil {
+		return nil, err // a folder is not made: its name may be a mistake
+	}
 	if _, err := os.Lstat(e.to); err == nil && e.to != "-" && !e.force {
-		return nil, withHint(fmt.Errorf("%w: %s exists already", bake.ErrRefused, e.to), "add --force to replace it, or choose another name with -o")
+		return nil, withHint(taken(e.to), "add --force to replace it, or choose another name with -o")
 	}
 	return e, nil
-}
-
-// qemuFormat returns what qemu-img convert is told for a format other than raw.
-func qemuFormat(format string) []string {
-	switch format {
-	case "vmdk":
-		return []string{"-O", "vmdk", "-o", "subformat=streamOptimized"}
-	case "vhd":
-		return []string{"-O", "vpc", "-o", "subformat=fixed,force_size=on"}
-	}
-	return []string{"-O", "qcow2", "-c"}
 }
 
 func (e *export) run(ctx context.Context, r *record) error {
@@ -84,20 +77,24 @@ func (e *export) run(ctx context.Context, r *record) error {
 	defer rep.Close()
 	folder := filepath.Dir(e.to)
 	if e.to == "-" {
-		folder = os.TempDir()
+		folder = scratchFolder
 	}
-	file, err := newPending(folder)
+	file, err := disk.Scratch(folder)
 	if err != nil {
 		return err
 	}
-	defer func() { file.discard() }()
+	defer func() { _ = file.Close() }()
 	if err := r.materialise(ctx, e.img, file, rep); err != nil {
 		return err
 	}
-	if e.format != "raw" {
+	if e.format != formatRaw {
 		raw := file
-		defer func() { raw.discard() }()
-		if file, err = e.convert(ctx, raw, folder, rep); err != nil {
+		if file, err = disk.Scratch(folder); err != nil {
+			return err
+		}
+		defer func() { _ = file.Close() }()
+		task := bake.StartTask(rep, e.img.Name, "convert to "+e.format, nil)
+		if err := task.End(qemuimg.FromRaw(ctx, raw, file, qemuimg.Format(e.format))); err != nil {
 			return err
 		}
 	}
@@ -106,42 +103,18 @@ func (e *export) run(ctx context.Context, r *record) error {
 }
 
 // materialise writes the disk of an image to an empty file.
-func (r *record) materialise(ctx context.Context, img bake.Image, file *pending, rep bake.Reporter) error {
+func (r *record) materialise(ctx context.Context, img bake.Image, file *os.File, rep bake.Reporter) error {
 	store, err := r.store()
 	if err != nil {
 		return err
 	}
 	defer func() { _ = store.Close() }()
 	task := bake.StartTask(rep, img.Name, "read disk", nil)
-	return task.End(store.Materialise(ctx, img.Disk, file.File, task.Progress))
-}
-
-// convert returns a new file with the same disk in the format that was asked for.
-func (e *export) convert(ctx context.Context, raw *pending, folder string, rep bake.Reporter) (_ *pending, err error) {
-	task := bake.StartTask(rep, e.img.Name, "convert to "+e.format, nil)
-	defer func() { _ = task.End(err) }()
-	file, err := newPending(folder)
-	if err != nil {
-		return raw, err
-	}
-	args := slices.Concat([]string{"convert", "-f", "raw"}, qemuFormat(e.format), []string{childPath(raw, 3), childPath(file, 4)})
-	cmd := exec.CommandContext(ctx, "qemu-img", args...)
-	cmd.ExtraFiles = []*os.File{raw.File, file.File} // the descriptors 3 and 4
-	out, err := cmd.CombinedOutput()
-	if err != nil {
-		file.discard()
-	}
-	switch {
-	case errors.Is(err, exec.ErrNotFound):
-		return raw, errors.New("qemu-img is not installed: install qemu-utils")
-	case err != nil:
-		return raw, fmt.Errorf("qemu-img convert: %w: %s", errors.Join(err, ctx.Err()), strings.TrimSpace(string(out)))
-	}
-	return file, nil
+	return task.End(store.Materialise(ctx, img.Disk, file, task.Progress))
 }
 
 // deliver puts the finished file where it was asked for.
-func (e *export) deliver(file *pending) error {
+func (e *export) deliver(file *os.File) error {
 	if e.to == "-" {
 		if _, err := file.Seek(0, io.SeekStart); err != nil {
 			return err
@@ -149,7 +122,7 @@ func (e *export) deliver(file *pending) error {
 		_, err := io.Copy(e.con.out, file)
 		return err
 	}
-	if err := file.place(e.to, e.force); err != nil {
+	if err := place(file, e.to, e.force); err != nil {
 		return err
 	}
 	info, err := file.Stat()

@@ -49,7 +49,9 @@ func (d File) Get(ctx context.Context) (string, error) {
 func (d File) get(ctx context.Context) (string, error) {
 	path := filepath.Join(d.Dir, d.SHA256)
 	if exists(path) {
-		return path, nil // the name was given after the content was verified
+		now := time.Now()
+		_ = os.Chtimes(path, now, now) // iibake gc goes by it, and no bake fails over it
+		return path, nil               // the name was given after the content was verified
 	}
 	if err := os.MkdirAll(d.Dir, 0o755); err != nil {
 		return "", err

@@ -93,6 +93,22 @@ func TestGetFetchesOnceAndReportsProgress(t *testing.T) {
 	wantOnly(t, d.Dir, d.SHA256)
 }
 
+// What is used counts as new: iibake gc removes downloads by their age.
+func TestGetTouchesWhatItHas(t *testing.T) {
+	f := file(t, "http://127.0.0.1:1/gone", []byte("body"))
+	path := filepath.Join(f.Dir, f.SHA256)
+	long := time.Date(2020, 1, 1, 0, 0, 0, 0, time.UTC)
+	if err := errors.Join(os.WriteFile(path, []byte("body"), 0o644), os.Chtimes(path, long, long)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.Get(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if info, err := os.Stat(path); err != nil || !info.ModTime().After(long) {
+		t.Errorf("%v %v", info, err)
+	}
+}
+
 func TestGetGoesOnWhereItStopped(t *testing.T) {
 	body := content(100_000)
 	var ranges []string
