@@ -39,7 +39,7 @@ func verdictOn(name, flaw string) Result {
 
 // bootTime reads when the kernel started.
 func bootTime(stat string) (time.Time, error) {
-	f, err := os.Open(stat) //nolint:gosec // always /proc/stat outside tests
+	f, err := os.Open(stat)
 	if err != nil {
 		return time.Time{}, err
 	}
@@ -65,7 +65,7 @@ func notOwn(path string, since time.Time) string {
 }
 
 func machineID(path string, own func(string) string) string {
-	id, err := os.ReadFile(path) //nolint:gosec // always /etc/machine-id outside tests
+	id, err := os.ReadFile(path)
 	if err != nil {
 		return err.Error()
 	}

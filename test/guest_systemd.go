@@ -26,12 +26,12 @@ func systemd(ctx context.Context, allowed []string, limit time.Duration) []Resul
 		jobs, _ := output(ctx, "systemctl", "list-jobs", "--no-legend", "--no-pager", "--plain")
 		return []Result{{Name: name, Status: Fail, Detail: fmt.Sprintf("the system was still starting after %s; its jobs:\n%s", limit, jobs)}}
 	}
-	switch {
-	case state == "running":
+	switch state {
+	case "running":
 		return []Result{{Name: name, Status: Pass, Detail: state}}
-	case state == "degraded":
+	case "degraded":
 		return []Result{degraded(ctx, name, allowed)}
-	case state == "":
+	case "":
 		state = fmt.Sprint(err)
 	}
 	return []Result{{Name: name, Status: Fail, Detail: "the system is not running but " + state}}
@@ -56,15 +56,15 @@ func degraded(ctx context.Context, name string, allowed []string) Result {
 	if len(failed) == 0 {
 		return Result{Name: name, Status: Pass, Detail: "degraded, by units that may fail: " + strings.Join(forgiven, ", ")}
 	}
-	detail := "failed units: " + strings.Join(failed, ", ")
+	detail := []string{"failed units: " + strings.Join(failed, ", ")}
 	for _, unit := range failed {
 		journal, err := output(ctx, "journalctl", "--unit", unit, "--lines", strconv.Itoa(journalLines), "--output", "cat", "--no-pager")
 		if err != nil {
 			journal = err.Error()
 		}
-		detail += "\njournal of " + unit + ":\n" + indent(journal)
+		detail = append(detail, "journal of "+unit+":", indent(journal))
 	}
-	return Result{Name: name, Status: Fail, Detail: detail}
+	return Result{Name: name, Status: Fail, Detail: strings.Join(detail, "\n")}
 }
 
 func indent(text string) string {

@@ -16,8 +16,9 @@ import (
 
 // guestLine is a line of what the program in the machine answers.
 type guestLine struct {
-	Begin, End string
-	Result     *test.Result
+	Begin  string       `json:"begin"`
+	End    string       `json:"end"`
+	Result *test.Result `json:"result"`
 }
 
 // inspectHere runs the program for the machine on this one.
@@ -168,24 +169,26 @@ func TestHygiene(t *testing.T) {
 		"etc/ssh/ssh_host_ed25519_key": "key", "var/lib/cloud/instances/one/x": "",
 	}
 	for name, c := range map[string]struct {
-		spoil func(t *testing.T, root string)
+		spoil func(root string) error
 		fails []string
 	}{
-		"fresh":                   {func(*testing.T, string) {}, nil},
-		"machine-id of the image": {func(t *testing.T, root string) { age(t, root+"/etc/machine-id") }, []string{"hygiene: machine-id"}},
-		"machine-id missing":      {func(t *testing.T, root string) { remove(t, root+"/etc/machine-id") }, []string{"hygiene: machine-id"}},
-		"machine-id not made":     {func(t *testing.T, root string) { put(t, root+"/etc/machine-id", "uninitialized\n") }, []string{"hygiene: machine-id"}},
-		"host key of the image":   {func(t *testing.T, root string) { age(t, root+"/etc/ssh/ssh_host_ed25519_key") }, []string{"hygiene: host keys"}},
-		"no host keys":            {func(t *testing.T, root string) { remove(t, root+"/etc/ssh/ssh_host_ed25519_key") }, nil},
-		"another instance":        {func(t *testing.T, root string) { put(t, root+"/var/lib/cloud/instances/two", "") }, []string{"hygiene: cloud-init"}},
-		"no services":             {func(t *testing.T, root string) { put(t, root+"/usr/sbin/policy-rc.d", "exit 101") }, []string{"hygiene: services"}},
+		"fresh":                   {func(string) error { return nil }, nil},
+		"machine-id of the image": {age("/etc/machine-id"), []string{"hygiene: machine-id"}},
+		"machine-id missing":      {remove("/etc/machine-id"), []string{"hygiene: machine-id"}},
+		"machine-id not made":     {put("/etc/machine-id", "uninitialized\n"), []string{"hygiene: machine-id"}},
+		"host key of the image":   {age("/etc/ssh/ssh_host_ed25519_key"), []string{"hygiene: host keys"}},
+		"no host keys":            {remove("/etc/ssh/ssh_host_ed25519_key"), nil},
+		"another instance":        {put("/var/lib/cloud/instances/two", ""), []string{"hygiene: cloud-init"}},
+		"no services":             {put("/usr/sbin/policy-rc.d", "exit 101"), []string{"hygiene: services"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			root := tree(t, fresh)
 			if err := os.MkdirAll(root+"/usr/sbin", 0o755); err != nil {
 				t.Fatal(err)
 			}
-			c.spoil(t, root)
+			if err := c.spoil(root); err != nil {
+				t.Fatal(err)
+			}
 			var fails []string
 			for _, r := range test.Hygiene(root) {
 				if r.Status == test.Fail {
@@ -203,24 +206,15 @@ func TestHygiene(t *testing.T) {
 }
 
 // age makes a file older than the boot.
-func age(t *testing.T, path string) {
-	t.Helper()
+func age(path string) func(root string) error {
 	old := time.Unix(1690000000, 0)
-	if err := os.Chtimes(path, old, old); err != nil {
-		t.Fatal(err)
-	}
+	return func(root string) error { return os.Chtimes(root+path, old, old) }
 }
 
-func remove(t *testing.T, path string) {
-	t.Helper()
-	if err := os.Remove(path); err != nil {
-		t.Fatal(err)
-	}
+func remove(path string) func(root string) error {
+	return func(root string) error { return os.Remove(root + path) }
 }
 
-func put(t *testing.T, path, body string) {
-	t.Helper()
-	if err := os.WriteFile(path, []byte(body), 0o600); err != nil {
-		t.Fatal(err)
-	}
+func put(path, body string) func(root string) error {
+	return func(root string) error { return os.WriteFile(root+path, []byte(body), 0o600) }
 }

@@ -57,8 +57,10 @@ func (j Judge) judge(ctx context.Context, img bake.Image, t bake.Template, r bak
 	defer func() { err = errors.Join(err, f.Close()) }()
 	trials := make([]*trial, len(t.Tests.Boot.Firmware))
 	for i, fw := range t.Tests.Boot.Firmware {
-		trials[i] = &trial{judge: j, image: img, tests: t.Tests, files: files, report: r, firmware: fw,
-			disk: fmt.Sprintf("/proc/self/fd/%d", f.Fd())}
+		trials[i] = &trial{
+			judge: j, image: img, tests: t.Tests, files: files, report: r, firmware: fw,
+			disk: fmt.Sprintf("/proc/self/fd/%d", f.Fd()),
+		}
 	}
 	if err := runTrials(ctx, trials, atOnce(t.Tests.Boot.CPUs)); err != nil {
 		return Verdict{}, err

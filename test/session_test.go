@@ -33,12 +33,12 @@ func connect(t *testing.T, g guest) *ssh.Client {
 	if err != nil {
 		t.Fatal(err)
 	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer l.Close()
-	ours, err := net.Dial("tcp", l.Addr().String())
+	t.Cleanup(func() { _ = l.Close() })
+	ours, err := new(net.Dialer).DialContext(t.Context(), "tcp", l.Addr().String())
 	if err != nil {
 		t.Fatal(err)
 	}

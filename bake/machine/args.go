@@ -106,11 +106,11 @@ func (c *commandLine) disks(bus bake.Bus, f *files) {
 // network gives the guest an address behind a NAT in user space. Host port 0 lets the kernel choose a free one while
 // binding it, so that there is no race for it; the monitor tells which it was. A guest that restarts keeps its ports.
 func (c *commandLine) network(ports []int, chosen map[int]string) {
-	user := "user,id=net"
+	forwards := []string{"user,id=net"}
 	ports = append([]int{sshPort}, ports...)
 	slices.Sort(ports)
 	for _, p := range slices.Compact(ports) {
-		user += fmt.Sprintf(",hostfwd=tcp:%s-:%d", cmp.Or(chosen[p], loopback(0)), p)
+		forwards = append(forwards, fmt.Sprintf("hostfwd=tcp:%s-:%d", cmp.Or(chosen[p], loopback(0)), p))
 	}
-	c.add("-netdev", user, "-device", "virtio-net-pci,netdev=net,romfile=") // no ROM: nothing boots from the network
+	c.add("-netdev", strings.Join(forwards, ","), "-device", "virtio-net-pci,netdev=net,romfile=") // no ROM: nothing boots from the network
 }

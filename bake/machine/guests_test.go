@@ -92,7 +92,7 @@ func uefiDisk(t testing.TB, text string) string {
 		{"mmd", "-i", disk, "::EFI", "::EFI/BOOT"},
 		{"mcopy", "-i", disk, program, "::EFI/BOOT/BOOTX64.EFI"},
 	} {
-		if out, err := exec.Command(args[0], args[1:]...).CombinedOutput(); err != nil {
+		if out, err := exec.CommandContext(t.Context(), args[0], args[1:]...).CombinedOutput(); err != nil {
 			t.Fatalf("%s: %v: %s", args, err, out)
 		}
 	}

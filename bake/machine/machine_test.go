@@ -70,7 +70,7 @@ func TestDiskWithoutName(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer f.Close()
+	t.Cleanup(func() { _ = f.Close() })
 	if err := os.Remove(disk); err != nil {
 		t.Fatal(err)
 	}

@@ -3,6 +3,7 @@ package machine_test
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -41,7 +42,7 @@ func owner(disk string) error {
 	select {
 	case <-ctx.Done():
 	case <-m.Done():
-		return fmt.Errorf("the machine ended before its owner wanted it to")
+		return errors.New("the machine ended before its owner wanted it to")
 	}
 	return m.Close()
 }
@@ -50,7 +51,7 @@ func owner(disk string) error {
 func startOwner(t *testing.T) (cmd *exec.Cmd, qemu int, scratch string) {
 	t.Helper()
 	scratch = t.TempDir()
-	cmd = exec.Command("/proc/self/exe")
+	cmd = exec.CommandContext(t.Context(), "/proc/self/exe")
 	cmd.Env = append(os.Environ(), ownerDisk+"="+biosDisk(t, say("up"), hang()), "TMPDIR="+scratch)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	cmd.Stderr = os.Stderr

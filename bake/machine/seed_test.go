@@ -71,7 +71,7 @@ func TestISOIsRecognised(t *testing.T) {
 	if err := machine.ISO(&disk, "cidata", map[string][]byte{"meta-data": []byte("{}")}); err != nil {
 		t.Fatal(err)
 	}
-	out, err := exec.Command("blkid", "-o", "export", write(t, disk.Bytes())).CombinedOutput()
+	out, err := exec.CommandContext(t.Context(), "blkid", "-o", "export", write(t, disk.Bytes())).CombinedOutput()
 	if err != nil || !strings.Contains(string(out), "\nLABEL=cidata\n") || !strings.Contains(string(out), "TYPE=iso9660") {
 		t.Errorf("blkid: %v: %s", err, out)
 	}

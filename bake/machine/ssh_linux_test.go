@@ -28,11 +28,14 @@ type phase func(t *testing.T, conn net.Conn)
 func slam(_ *testing.T, conn net.Conn) { _ = conn.Close() }
 
 // sleep says nothing, as a guest does that has no network yet.
-func sleep(t *testing.T, _ net.Conn) { <-t.Context().Done() }
+func sleep(t *testing.T, _ net.Conn) {
+	t.Helper()
+	<-t.Context().Done()
+}
 
 // serve is an SSH server with a host key that lets the owner of a key in.
 func serve(host ssh.Signer, user ssh.PublicKey) phase {
-	return func(t *testing.T, conn net.Conn) {
+	return func(_ *testing.T, conn net.Conn) {
 		config := &ssh.ServerConfig{PublicKeyCallback: func(_ ssh.ConnMetadata, k ssh.PublicKey) (*ssh.Permissions, error) {
 			if !bytes.Equal(k.Marshal(), user.Marshal()) {
 				return nil, errors.New("who are you?")
@@ -81,7 +84,7 @@ func session(c ssh.NewChannel) {
 // guestPort listens and treats one connection after the other as the phases say, and all later ones as the last does.
 func guestPort(t *testing.T, phases ...phase) (addr string, connections *atomic.Int64) {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -134,7 +137,7 @@ func TestDialThroughABoot(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			defer client.Close()
+			t.Cleanup(func() { _ = client.Close() })
 			if n := connections.Load(); n < int64(len(phases)) {
 				t.Errorf("in after %d connections, want %d", n, len(phases))
 			}
@@ -195,8 +198,7 @@ func TestShellOnATerminal(t *testing.T) {
 	before := settings(t, theirs)
 	var out bytes.Buffer
 	err := machine.RunOn(t.Context(), connect(t), "deaf", machine.Streams{In: theirs, Out: &out, Err: io.Discard})
-	var exit *ssh.ExitError
-	if !errors.As(err, &exit) {
+	if _, ok := errors.AsType[*ssh.ExitError](err); !ok {
 		t.Errorf("got %v", err)
 	}
 	if got, want := out.String(), "terminal tty7 71\nrun deaf\n"; got != want {
