@@ -270,3 +270,35 @@ func TestEqualProjectsHaveEqualKeys(t *testing.T) {
 		t.Errorf("keys %v: want one", keys)
 	}
 }
+
+// LoadSettings knows nothing of templates, and everything else that Load knows.
+func TestLoadSettingsReadsNoTemplates(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	file := filepath.Join(dir, "iibake.yaml")
+	if _, err := template.LoadSettings(dir); !errors.Is(err, bake.ErrNotFound) {
+		t.Errorf("without a project: %v", err)
+	}
+	text := "version: 1\ntemplates: [images/*.yaml]\ncatalog: record\n"
+	if err := errors.Join(os.WriteFile(file, []byte(text), 0o644), os.Mkdir(filepath.Join(dir, "images"), 0o755),
+		os.WriteFile(filepath.Join(dir, "images", "web.yaml"), []byte("nonsense: ["), 0o644)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := template.Load(dir, template.Options{}); !errors.Is(err, bake.ErrInvalid) {
+		t.Fatalf("the template is broken: %v", err)
+	}
+	p, err := template.LoadSettings(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	at, err := p.CatalogDir()
+	if err != nil || at != filepath.Join(dir, "record") || p.StoreDir() != filepath.Join(dir, "record/store") || p.Images != nil {
+		t.Errorf("got %s, %+v, %v", at, p, err)
+	}
+	if err := os.WriteFile(file, []byte(text+"catalogue: x\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := template.LoadSettings(dir); !errors.Is(err, bake.ErrInvalid) {
+		t.Errorf("the settings are broken: %v", err)
+	}
+}

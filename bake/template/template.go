@@ -51,6 +51,23 @@ func Find(dir string) (string, error) {
 // Load reads the project in dir, the folder that holds iibake.yaml. Mistakes in the files and in the options come back as
 // [Errors], which wraps [bake.ErrInvalid]; any other error is about reading dir.
 func Load(dir string, o Options) (*Project, error) {
+	return read(dir, func(l *loader) *Project { return l.load(o) })
+}
+
+// LoadSettings reads iibake.yaml as [Load] does, and no template: Images is empty, and a broken template is no error. It is
+// for those who only want to know where things are.
+func LoadSettings(dir string) (*Project, error) {
+	return read(dir, func(l *loader) *Project {
+		p := l.project()
+		if p != nil {
+			p.given = l.given
+		}
+		return p
+	})
+}
+
+// read has a loader read files of the project in dir.
+func read(dir string, load func(*loader) *Project) (*Project, error) {
 	dir, err := filepath.Abs(dir)
 	if err != nil {
 		return nil, err
@@ -64,14 +81,14 @@ func Load(dir string, o Options) (*Project, error) {
 		return nil, fmt.Errorf("%s in %s: %w: run iibake init to begin a project", projectFile, dir, bake.ErrNotFound)
 	}
 	l := &loader{dir: dir, root: root, tables: tables{}, forms: forms{}, given: map[string]places{}}
-	p := l.load(o)
+	p := load(l)
 	if len(l.errs) > 0 {
 		return nil, l.errs.sorted()
 	}
 	return p, nil
 }
 
-// loader is one call of Load. It gathers errors and never stops at one.
+// loader is one call of Load or LoadSettings. It gathers errors and never stops at one.
 type loader struct {
 	dir    string // absolute
 	root   *os.Root

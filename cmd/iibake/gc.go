@@ -32,7 +32,14 @@ func gcCommand(con *console) *cli.Command {
 			if _, err := operands(c); err != nil {
 				return err
 			}
-			p, err := loadProject(c)
+			if !c.Bool("store") {
+				r, err := openRecord(c)
+				if err != nil {
+					return err
+				}
+				return gc(con, c, nil, r)
+			}
+			p, err := loadProject(c) // the templates say which disks to retain
 			if err != nil {
 				return err
 			}
@@ -57,6 +64,7 @@ type staleFile struct {
 	Bytes int64  `json:"bytes"`
 }
 
+// gc removes files that were left behind and, with --store, blocks of disks. Only then it needs p.
 func gc(con *console, c *cli.Context, p *template.Project, r *record) error {
 	collect := func(dryRun bool) (g garbage, err error) {
 		if g.Files, err = r.stale(time.Now().Add(-c.Duration("older-than"))); err != nil {

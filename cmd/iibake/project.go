@@ -24,7 +24,7 @@ func variableFlags() []cli.Flag {
 	}
 }
 
-// loadProject reads the project that the command is used in.
+// loadProject reads the project that the command is used in, with every template.
 func loadProject(c *cli.Context) (*template.Project, error) {
 	dir, err := template.Find(c.String("dir"))
 	if err != nil {
@@ -51,12 +51,17 @@ type record struct {
 	channels promote.Channels
 }
 
-// openRecord opens the catalog that --catalog names, or else the one of the project.
+// openRecord opens the catalog that --catalog names, or else the one of the project. Templates are not read: one that is
+// broken keeps nobody from looking at what was built.
 func openRecord(c *cli.Context) (*record, error) {
 	if c.String("catalog") != "" {
 		return recordOf(c, nil)
 	}
-	p, err := loadProject(c)
+	dir, err := template.Find(c.String("dir"))
+	if err != nil {
+		return nil, err
+	}
+	p, err := template.LoadSettings(dir)
 	if err != nil {
 		return nil, err
 	}

@@ -235,7 +235,7 @@ func TestStepHint(t *testing.T) {
 	if got := stepHint(&local.StepError{}); !strings.Contains(got, "--retain") {
 		t.Errorf("got %q", got)
 	}
-	if got := stepHint(&local.StepError{Wreck: "/x/y.raw"}); !strings.Contains(got, "--image /x/y.raw") {
+	if got := stepHint(&local.StepError{Wreck: "/x/y.raw"}); !strings.Contains(got, "sudo iibake run /x/y.raw;") {
 		t.Errorf("got %q", got)
 	}
 }
