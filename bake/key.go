@@ -89,7 +89,7 @@ func (t Template) stepFiles(s Step) (Digest, error) {
 }
 
 // TreeDigest returns the digest of a file or a tree below dir: names, contents, executable bits and the targets of symbolic
-// links, but no times and owners, as git sees it. A link that name itself is or leads through is followed, but not out of
+// links, but no times and owners and nothing called .git, as git sees it. A link that name itself is or leads through is followed, but not out of
 // dir; a link in the tree is not.
 func TreeDigest(dir, name string) (Digest, error) {
 	root, err := os.OpenRoot(dir)
@@ -122,12 +122,26 @@ func writeTree(w io.Writer, root *os.Root, name string) error {
 		if err != nil {
 			return err
 		}
+		if d.Name() == gitName {
+			return skip(d)
+		}
 		info, err := d.Info()
 		if err != nil {
 			return err
 		}
 		return writeFile(w, tree, p, p, info)
 	})
+}
+
+// gitName is where git keeps a history: a folder, or in submodules and linked work trees a file. Steps do not copy it.
+const gitName = ".git"
+
+// skip tells [fs.WalkDir] to pass over an entry, and over what is in it.
+func skip(d fs.DirEntry) error {
+	if d.IsDir() {
+		return fs.SkipDir
+	}
+	return nil
 }
 
 func writeFile(w io.Writer, root *os.Root, name, as string, info fs.FileInfo) error {

@@ -237,6 +237,32 @@ func TestTreeDigestReadsNoLinks(t *testing.T) {
 	}
 }
 
+// Steps do not copy what git keeps for itself, and git changes it with every commit.
+func TestTreeDigestPassesOverGit(t *testing.T) {
+	dir := t.TempDir()
+	write(t, dir, "tree/a", "a")
+	write(t, dir, "tree/sub/z", "z")
+	digest := func(name string) bake.Digest {
+		t.Helper()
+		d, err := bake.TreeDigest(dir, name)
+		must(t, err)
+		return d
+	}
+	before := digest("tree")
+	write(t, dir, "tree/.git/HEAD", "ref: main")
+	write(t, dir, "tree/sub/.git", "gitdir: ../.git/modules/sub")
+	if got := digest("tree"); got != before {
+		t.Error("what git keeps counts as content")
+	}
+	write(t, dir, "tree/sub/z", "another")
+	if got := digest("tree"); got == before {
+		t.Error("what lies beside .git does not count")
+	}
+	if digest("tree/.git") == digest("tree/sub/.git") {
+		t.Error("what is named itself does not count")
+	}
+}
+
 func TestTreeDigestRefusesPipes(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

@@ -61,8 +61,11 @@ func (k copier) folder(from, to string) error {
 		if err != nil {
 			return err
 		}
-		if p == ".git" {
-			return fs.SkipDir // the repository's own history is never meant
+		if d.Name() == ".git" && p != from { // history is never meant; in submodules and linked work trees it is a file
+			if d.IsDir() {
+				return fs.SkipDir
+			}
+			return nil
 		}
 		info, err := d.Info()
 		if err != nil {

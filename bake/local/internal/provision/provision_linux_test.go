@@ -136,7 +136,7 @@ func TestTimeoutSaysWhatToRaise(t *testing.T) {
 func TestCopy(t *testing.T) {
 	b := newBench(t, sandboxtest.Files{
 		"app.conf": "a=1\n", "site/index.html": "hi", "site/css/x.css": "x", "site/bin/tool": "#!/bin/sh\n",
-		"site/link": "->index.html", ".git/config": "private",
+		"site/link": "->index.html", ".git/config": "private", "site/.git": "gitdir: elsewhere",
 	})
 	for _, c := range []bake.Copy{
 		{From: "app.conf", To: "/etc/app/app.conf", Mode: 0o640, Owner: "root:www-data"},
