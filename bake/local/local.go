@@ -69,7 +69,7 @@ func (b *Builder) Bake(ctx context.Context, t bake.Template, r bake.Reporter) (b
 	if err != nil {
 		return bake.Image{}, err
 	}
-	w := &work{b: b, t: t, source: source, keys: keys, secrets: secrets, r: bake.Redact(r, secrets), started: b.Now()}
+	w := &work{b: b, t: t, source: source, keys: keys, secrets: secrets, r: bake.Redact(r, secrets), started: time.Now()}
 	img, err := w.run(ctx)
 	return img, bake.RedactError(err, secrets)
 }

@@ -34,7 +34,7 @@ func Lock(ctx context.Context, f *os.File, waiting func()) error {
 }
 
 func try(f *os.File) error {
-	err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB) //nolint:gosec // a descriptor fits an int
+	err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
 	if err != nil && !errors.Is(err, syscall.EWOULDBLOCK) {
 		return &os.PathError{Op: "lock", Path: f.Name(), Err: err}
 	}
