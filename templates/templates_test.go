@@ -132,3 +132,16 @@ func projects(t *testing.T) map[string]fs.FS {
 	}
 	return all
 }
+
+// TestWorkflowKeepsTheEnvironment pins that a build under sudo still knows that it runs in GitHub Actions: without, it
+// writes no annotations, no outputs and no summary.
+func TestWorkflowKeepsTheEnvironment(t *testing.T) {
+	t.Parallel()
+	b, err := fs.ReadFile(templates.Project(), ".github/workflows/images.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if text := string(b); !strings.Contains(text, "run: sudo --preserve-env iibake build ") || strings.Contains(text, "sudo iibake") {
+		t.Error("iibake is run without its environment")
+	}
+}
