@@ -9,15 +9,19 @@
 # $ROOT is the checkout, $IIBAKE the binary, $PROJECT its project, $WORK the bench's folder, $SITE the folder with index.html, $PACKAGES the file with the packages' names.
 
 MIRROR=http://deb.debian.org/debian
+SECURITY=http://deb.debian.org/debian-security
+SOURCES="deb $MIRROR bookworm main
+deb $MIRROR bookworm-updates main
+deb $SECURITY bookworm-security main"
 PACKER=github.com/hashicorp/packer@v1.9.4
 PACKER_QEMU=github.com/hashicorp/packer-plugin-qemu@v1.0.9
 
-# The names of every package in iibake's image, with commas.
-packages() { paste -s -d , "$PACKAGES"; }
+# The names of every package in iibake's image, with commas. Not that of the kernel: the package that wants it brings it.
+packages() { grep -v '^linux-image-[0-9]' "$PACKAGES" | paste -s -d ,; }
 
 mmdebstrap_cold() {
 	rm -rf "$WORK/mmdebstrap"
-	mmdebstrap --variant=apt --include="$(packages)" --format=directory bookworm "$WORK/mmdebstrap" "$MIRROR"
+	mmdebstrap --variant=apt --include="$(packages)" --format=directory bookworm "$WORK/mmdebstrap" - <<<"$SOURCES"
 }
 
 # mkosi as Debian 13 has it, in a Debian 13 of its own: it needs a newer systemd than Debian 12 and Ubuntu 24.04 have.
@@ -46,6 +50,12 @@ mkosi_ready() {
 		Types: deb
 		URIs: $MIRROR
 		Suites: bookworm bookworm-updates
+		Components: main
+		Signed-By: /usr/share/keyrings/debian-archive-keyring.gpg
+
+		Types: deb
+		URIs: $SECURITY
+		Suites: bookworm-security
 		Components: main
 		Signed-By: /usr/share/keyrings/debian-archive-keyring.gpg
 	EOF
@@ -89,6 +99,7 @@ vmdb2_ready() {
 		  - mount: root
 		  - unpack-rootfs: root
 		  - { debootstrap: bookworm, mirror: "$MIRROR", target: root, variant: minbase, unless: rootfs_unpacked }
+		  - { create-file: /etc/apt/sources.list, contents: "${SOURCES//$'\n'/\\n}\\n", unless: rootfs_unpacked }
 		  - { apt: install, packages: [$(packages)], tag: root, unless: rootfs_unpacked }
 		  - { cache-rootfs: root, unless: rootfs_unpacked }
 		  - { copy-file: /var/www/html/index.html, src: "$SITE/index.html" }
