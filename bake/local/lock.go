@@ -12,14 +12,19 @@ import (
 	"github.com/iibake/iibake/bake/local/internal/flock"
 )
 
-// lock makes sure that one build of an image runs at a time on this machine. While another one runs it waits, and says so.
-// The kernel drops the lock with the process, however that ends.
+// lock makes sure that one bake of an image runs at a time on this machine.
 func (b *Builder) lock(ctx context.Context, name string, r bake.Reporter) (unlock func(), err error) {
-	dir := filepath.Join(b.Dir, "locks")
-	if err := os.MkdirAll(dir, 0o755); err != nil {
+	return Lock(ctx, filepath.Join(b.Dir, "locks", name+".lock"), name, r)
+}
+
+// Lock takes the lock that path stands for, a file that is made if it does not exist, for a build of the image name. While
+// another build has it, it waits until ctx is done, and says so. The kernel drops the lock with the process, however that
+// ends. A [Builder] takes locks of its own: what it is called under must have another path.
+func Lock(ctx context.Context, path, name string, r bake.Reporter) (unlock func(), err error) {
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return nil, fmt.Errorf("lock %s: %w", name, err)
 	}
-	f, err := os.OpenFile(filepath.Join(dir, name+".lock"), os.O_RDWR|os.O_CREATE, 0o644)
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o644)
 	if err != nil {
 		return nil, fmt.Errorf("lock %s: %w", name, err)
 	}

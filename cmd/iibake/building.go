@@ -9,6 +9,7 @@ import (
 
 	"github.com/iibake/iibake/bake"
 	"github.com/iibake/iibake/bake/catalog"
+	"github.com/iibake/iibake/bake/local"
 	"github.com/iibake/iibake/promote"
 	"github.com/iibake/iibake/test"
 )
@@ -29,7 +30,14 @@ func (b *building) one(ctx context.Context, t bake.Template) error {
 	return err
 }
 
+// advance holds a lock of its own around the one of the builder: baking, testing and nominating belong together, and a second
+// build that comes in between would test the same image again.
 func (b *building) advance(ctx context.Context, t bake.Template, res *result) error {
+	unlock, err := local.Lock(ctx, b.r.buildLock(t.Name), t.Name, b.rep)
+	if err != nil {
+		return err
+	}
+	defer unlock()
 	before, err := b.r.images.Latest(ctx, t.Name)
 	if err != nil && !errors.Is(err, bake.ErrNotFound) {
 		return err

@@ -222,6 +222,39 @@ func TestBuildInterrupted(t *testing.T) {
 	}
 }
 
+// A build that comes while another one tests the same image waits, says so, and finds image and verdict there.
+func TestBuildsOfOneImageTestItOnce(t *testing.T) {
+	k := newKitchen(t)
+	plan, err := bake.NewPlan(k.templates[:1], nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	judging, waiting := make(chan struct{}), make(chan struct{})
+	first, second := newBuilding(k.r, plan, bake.Discard()), newBuilding(k.r, plan, bake.ReporterFunc(func(e bake.Event) {
+		if strings.Contains(e.Text, "another build of base is running") {
+			close(waiting)
+		}
+	}))
+	first.builder, second.builder = &k.oven, &k.oven
+	first.judge = func(ctx context.Context, img bake.Image, t bake.Template, r bake.Reporter) (test.Verdict, error) {
+		close(judging)
+		<-waiting
+		return k.judge(ctx, img, t, r)
+	}
+	second.judge = func(context.Context, bake.Image, bake.Template, bake.Reporter) (test.Verdict, error) {
+		return test.Verdict{}, errors.New("judged a second time")
+	}
+	errs := make(chan error, 1)
+	go func() { errs <- first.one(t.Context(), k.templates[0]) }()
+	<-judging
+	if err := errors.Join(second.one(t.Context(), k.templates[0]), <-errs); err != nil {
+		t.Fatal(err)
+	}
+	if r := second.results[0]; r.Status != upToDate || r.Verdict != passed || r.Version != first.results[0].Version {
+		t.Errorf("the second build: %+v", r)
+	}
+}
+
 func TestBuildWithoutTests(t *testing.T) {
 	k := newKitchen(t)
 	results, err := k.build(t, func(b *building) { b.skipTest = true })

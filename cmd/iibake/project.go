@@ -101,6 +101,11 @@ func (r *record) store() (*disk.Store, error) { return disk.Open(r.storeDir) }
 // work is the folder of the local builder: locks, downloads and scratch files.
 func (r *record) work() string { return filepath.Join(r.dir, "work") }
 
+// buildLock is the file that stands for one build of an image, from its source to the channel.
+func (r *record) buildLock(name string) string {
+	return filepath.Join(r.work(), "builds", name+".lock")
+}
+
 // prepare makes the folder of the catalog. It tells git to look away: a catalog must not make the work tree dirty.
 func (r *record) prepare() error {
 	if err := os.MkdirAll(r.dir, 0o755); err != nil {
