@@ -92,7 +92,7 @@ func (w *watch) session(client *ssh.Client, req guestRequest) error {
 		return err
 	}
 	err = w.events(out)
-	if wait := session.Wait(); wait != nil {
+	if wait := session.Wait(); wait != nil && !errors.Is(wait, io.EOF) { // EOF: it did not read all of its input
 		err = errors.Join(err, fmt.Errorf("%w%s", wait, stderr.after(": ")))
 	}
 	return err

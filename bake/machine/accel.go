@@ -106,7 +106,7 @@ func probe(ctx context.Context, exe, accel string, a bake.Arch, scratch string) 
 	cmd := exec.CommandContext(ctx, exe, c.args...)
 	cmd.ExtraFiles = c.files
 	cmd.WaitDelay = time.Second
-	err = cmd.Run()
+	err = run(cmd)
 	if cmd.ProcessState == nil || cmd.ProcessState.ExitCode() != want {
 		return fmt.Errorf("%s does not work here: %w", accel, err)
 	}

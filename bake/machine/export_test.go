@@ -51,7 +51,7 @@ func DialAddr(ctx context.Context, addr string, config *ssh.ClientConfig) (*ssh.
 
 // RunOn runs a command on a connection.
 func RunOn(ctx context.Context, client *ssh.Client, command string, s Streams) error {
-	return run(ctx, client, command, s)
+	return runOn(ctx, client, command, s)
 }
 
 // Hopeless returns what a console's text means.

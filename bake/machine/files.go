@@ -68,8 +68,10 @@ func newOverlay(ctx context.Context, disk *os.File, s Spec) (_ *os.File, err err
 	}
 	cmd := exec.CommandContext(ctx, exe, "create", "-q", "-f", "qcow2", "/dev/fd/3", strconv.FormatInt(size, 10))
 	cmd.ExtraFiles = []*os.File{f}
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return nil, errors.Join(fmt.Errorf("qemu-img: %w: %s", err, bytes.TrimSpace(out)), f.Close())
+	var said bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &said, &said
+	if err := run(cmd); err != nil {
+		return nil, errors.Join(fmt.Errorf("qemu-img: %w: %s", err, bytes.TrimSpace(said.Bytes())), f.Close())
 	}
 	return f, nil
 }

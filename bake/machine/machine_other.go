@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"os"
+	"os/exec"
 )
 
 var errLinux = errors.New("machines run on Linux hosts only: run iibake on Linux, in a virtual machine for example")
@@ -20,6 +21,8 @@ type process struct {
 func startProcess(context.Context, string, *commandLine, *console) (*process, error) {
 	return nil, errLinux
 }
+
+func run(*exec.Cmd) error { return errLinux }
 
 func tempFile(string) (*os.File, error) { return nil, errLinux }
 

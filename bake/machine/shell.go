@@ -27,10 +27,10 @@ func (m *Machine) Run(ctx context.Context, command string, s Streams) error {
 		return err
 	}
 	defer func() { _ = client.Close() }()
-	return run(ctx, client, command, s)
+	return runOn(ctx, client, command, s)
 }
 
-func run(ctx context.Context, client *ssh.Client, command string, s Streams) (err error) {
+func runOn(ctx context.Context, client *ssh.Client, command string, s Streams) (err error) {
 	stop := context.AfterFunc(ctx, func() { _ = client.Close() })
 	defer stop()
 	session, err := client.NewSession()
