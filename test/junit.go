@@ -44,28 +44,38 @@ type (
 	}
 )
 
-// JUnit returns the verdict in the XML that CI systems read: one suite for each boot, one case for each check.
-func (v Verdict) JUnit() ([]byte, error) {
-	doc := junitSuites{Name: v.Image.String(), Time: seconds(v.Took)}
-	for _, r := range v.Results {
-		if n := len(doc.Suites); n == 0 || doc.Suites[n-1].Name != r.Boot {
-			doc.Suites = append(doc.Suites, junitSuite{Name: r.Boot, Timestamp: v.At.UTC().Format("2006-01-02T15:04:05")})
-		}
-		doc.Suites[len(doc.Suites)-1].add(v.Image, r)
+// JUnit returns verdicts in the XML that CI systems read: one suite for each boot of an image, one case for each check.
+func JUnit(verdicts ...Verdict) ([]byte, error) {
+	var doc junitSuites
+	var names []string
+	var took bake.Duration
+	for _, v := range verdicts {
+		names, took = append(names, v.Image.String()), took+v.Took
+		doc.Suites = append(doc.Suites, v.suites()...)
 	}
-	for i := range doc.Suites {
-		s := &doc.Suites[i]
+	doc.Name, doc.Time = strings.Join(names, " "), seconds(took)
+	for _, s := range doc.Suites {
 		doc.Tests, doc.Failures = doc.Tests+s.Tests, doc.Failures+s.Failures
-		s.Time = seconds(v.boot(s.Name))
-	}
-	if n := len(doc.Suites); n > 0 {
-		doc.Suites[n-1].Out = printable(strings.Join(v.Console, "\n"))
 	}
 	b, err := xml.MarshalIndent(doc, "", "  ")
 	if err != nil {
-		return nil, fmt.Errorf("verdict on %s as JUnit XML: %w", v.Image, err)
+		return nil, fmt.Errorf("verdicts on %s as JUnit XML: %w", doc.Name, err)
 	}
 	return append([]byte(xml.Header), append(b, '\n')...), nil
+}
+
+func (v Verdict) suites() []junitSuite {
+	var all []junitSuite
+	for _, r := range v.Results {
+		if n := len(all); n == 0 || all[n-1].Name != r.Boot {
+			all = append(all, junitSuite{Name: r.Boot, Time: seconds(v.boot(r.Boot)), Timestamp: v.At.UTC().Format("2006-01-02T15:04:05")})
+		}
+		all[len(all)-1].add(v.Image, r)
+	}
+	if n := len(all); n > 0 {
+		all[n-1].Out = printable(strings.Join(v.Console, "\n"))
+	}
+	return all
 }
 
 // boot returns how long a boot and its checks took, checks that ran at the same time counted each.

@@ -150,7 +150,7 @@ func TestVerdictWithoutHead(t *testing.T) {
 }
 
 func TestJUnitGolden(t *testing.T) {
-	got, err := sample().JUnit()
+	got, err := test.JUnit(sample())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -178,13 +178,16 @@ var junitSchema = map[string]struct{ attributes, children []string }{
 }
 
 func TestJUnitSchema(t *testing.T) {
-	for name, v := range map[string]test.Verdict{"full": sample(), "empty": {}} {
-		text, err := v.JUnit()
+	for name, verdicts := range map[string][]test.Verdict{"full": {sample()}, "several": {sample(), sample()}, "empty": {{}}, "none": nil} {
+		text, err := test.JUnit(verdicts...)
 		if err != nil {
 			t.Fatal(err)
 		}
 		if err := validate(text); err != nil {
 			t.Errorf("%s: %v in\n%s", name, err, text)
+		}
+		if name == "several" && !strings.Contains(string(text), `tests="8" failures="2" time="100.000"`) {
+			t.Errorf("the counts of several verdicts do not add up:\n%s", text)
 		}
 	}
 }
