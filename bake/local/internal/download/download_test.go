@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
+	"maps"
 	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
@@ -142,9 +143,7 @@ func TestGetGoesOnAfterAnotherProcess(t *testing.T) {
 				if rec.Code == http.StatusPartialContent {
 					sent.Add(int64(rec.Body.Len()))
 				}
-				for k, v := range rec.Header() {
-					w.Header()[k] = v
-				}
+				maps.Copy(w.Header(), rec.Header())
 				w.WriteHeader(rec.Code)
 				_, _ = w.Write(rec.Body.Bytes())
 			}), body)
