@@ -24,7 +24,7 @@ func unnamed(dir string) (*os.File, error) {
 // Keep gives a file that [Scratch] made a name on the same filesystem, which must be free. The error wraps
 // errors.ErrUnsupported where that cannot be done.
 func Keep(f *os.File, name string) error {
-	old := "/proc/self/fd/" + strconv.Itoa(int(f.Fd())) //nolint:gosec // a descriptor fits an int
+	old := "/proc/self/fd/" + strconv.Itoa(int(f.Fd()))
 	err := unix.Linkat(unix.AT_FDCWD, old, unix.AT_FDCWD, name, unix.AT_SYMLINK_FOLLOW)
 	if errors.Is(err, unix.ENOENT) { // a file that lost its name cannot get one again
 		err = errors.ErrUnsupported
