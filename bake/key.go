@@ -63,21 +63,6 @@ func (t Template) Keys(source Resolution) (Keys, error) {
 	return keys, nil
 }
 
-// TestsKey returns the digest of how t is judged. An image that was judged in another way is judged again.
-func (t Template) TestsKey() (Digest, error) {
-	var files Digest
-	if t.Tests.Goss != "" {
-		var err error
-		if files, err = TreeDigest(t.Dir, t.Tests.Goss); err != nil {
-			return "", err
-		}
-	}
-	return DigestJSON(struct {
-		Tests Tests
-		Files Digest
-	}{t.Tests, files})
-}
-
 func (t Template) stepFiles(s Step) (Digest, error) {
 	switch {
 	case s.Copy != nil:

@@ -211,10 +211,6 @@ func TestKeysDoNotReachOutside(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), want) || !strings.HasPrefix(err.Error(), "web.yaml:12:5: read "+name) {
 			t.Errorf("%s: got %v, want %s", name, err, want)
 		}
-		p.Tests.Goss = name
-		if _, err := p.TestsKey(); err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("goss %s: got %v, want %s", name, err, want)
-		}
 	}
 }
 
@@ -275,29 +271,5 @@ func TestTreeDigestRefusesPipes(t *testing.T) {
 	}
 	if _, err := bake.TreeDigest(filepath.Join(dir, "none"), "a"); err == nil {
 		t.Error("no repository and no error")
-	}
-}
-
-func TestTestsKey(t *testing.T) {
-	t.Parallel()
-	p := newProject(t)
-	key := func() bake.Digest {
-		t.Helper()
-		k, err := p.TestsKey()
-		must(t, err)
-		return k
-	}
-	first := key()
-	p.Steps, p.Name = nil, "other"
-	if key() != first {
-		t.Error("what is baked counts")
-	}
-	write(t, p.Dir, "goss.yaml", "port: {tcp:80: {listening: true}}")
-	second := key()
-	p.Tests.TCP = []bake.TCPProbe{{Port: 80}}
-	third := key()
-	p.Tests.Goss = ""
-	if fourth := key(); first == second || second == third || third == fourth {
-		t.Error("the goss file, a probe or the lack of a goss file does not count")
 	}
 }

@@ -39,7 +39,7 @@ func (j Judge) Judge(ctx context.Context, img bake.Image, t bake.Template, r bak
 
 func (j Judge) judge(ctx context.Context, img bake.Image, t bake.Template, r bake.Reporter) (_ Verdict, err error) {
 	start := time.Now()
-	key, err := t.TestsKey()
+	key, err := Key(t)
 	if err != nil {
 		return Verdict{}, err
 	}

@@ -41,7 +41,7 @@ type Boot struct {
 type Verdict struct {
 	Image   bake.Ref      `json:"image"`
 	Disk    bake.Digest   `json:"disk"`  // manifest of the disk that was judged
-	Tests   bake.Digest   `json:"tests"` // how it was judged: the template's TestsKey
+	Tests   bake.Digest   `json:"tests"` // how it was judged: the Key of its template
 	Boots   []Boot        `json:"boots"`
 	Results []Result      `json:"results"`
 	Console []string      `json:"console,omitempty"` // of a boot that failed: the last lines of its serial console

@@ -87,7 +87,7 @@ func TestCollectKeepsWhatWasUsed(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, d := range []bake.Digest{layered, forgotten} { // the key does not matter
-		if err := s.SetLayer(d, d); err != nil {
+		if err := s.SetLayer(t.Context(), d, d); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -96,7 +96,7 @@ func TestCollectKeepsWhatWasUsed(t *testing.T) {
 	}
 	age(t, dir, "layers", layered, 2*time.Hour)
 	age(t, dir, "layers", forgotten, 2*time.Hour)
-	if _, err := s.Layer(layered); err != nil { // a use
+	if _, err := s.Layer(t.Context(), layered); err != nil { // a use
 		t.Fatal(err)
 	}
 	mustImport(t, s, noiseFile(t, 5, 1), "") // so is this
@@ -124,15 +124,15 @@ func TestCollectKeepsWhatIsInUse(t *testing.T) {
 		},
 		"materialise": func(s *disk.Store, d bake.Digest) error { return s.Materialise(t.Context(), d, newFile(t, 0), nil) },
 		"reader":      func(s *disk.Store, d bake.Digest) error { _, err := s.Reader(t.Context(), d); return err },
-		"layer":       func(s *disk.Store, d bake.Digest) error { _, err := s.Layer(d); return err },
-		"set layer":   func(s *disk.Store, d bake.Digest) error { return s.SetLayer(d, d) },
+		"layer":       func(s *disk.Store, d bake.Digest) error { _, err := s.Layer(t.Context(), d); return err },
+		"set layer":   func(s *disk.Store, d bake.Digest) error { return s.SetLayer(t.Context(), d, d) },
 	}
 	for name, use := range use {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
 			d := imported(t, dir, 1, 1)
 			other := openStore(t, dir)
-			if err := other.SetLayer(d, d); err != nil {
+			if err := other.SetLayer(t.Context(), d, d); err != nil {
 				t.Fatal(err)
 			}
 			if err := other.Close(); err != nil {

@@ -41,8 +41,8 @@ func (s *Store) Manifest(ctx context.Context, d bake.Digest) (Manifest, error) {
 
 // Layer returns the manifest that was kept under a key, and counts as a use of it. The error wraps [ErrNotFound] if there is
 // none that could be used.
-func (s *Store) Layer(key bake.Digest) (bake.Digest, error) {
-	d, err := s.layer(context.Background(), key)
+func (s *Store) Layer(ctx context.Context, key bake.Digest) (bake.Digest, error) {
+	d, err := s.layer(ctx, key)
 	if err != nil {
 		return "", fmt.Errorf("layer %s: %w", key.Short(), explainFull(err, s.dir, page))
 	}
@@ -93,8 +93,8 @@ func (s *Store) readLayer(key bake.Digest) (bake.Digest, error) {
 }
 
 // SetLayer keeps a manifest of the store under a key, in place of the one that may be there.
-func (s *Store) SetLayer(key, manifest bake.Digest) error {
-	if err := s.setLayer(context.Background(), key, manifest); err != nil {
+func (s *Store) SetLayer(ctx context.Context, key, manifest bake.Digest) error {
+	if err := s.setLayer(ctx, key, manifest); err != nil {
 		return fmt.Errorf("set layer %s: %w", key.Short(), explainFull(err, s.dir, page))
 	}
 	return nil

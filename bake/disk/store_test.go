@@ -262,34 +262,34 @@ func TestLayers(t *testing.T) {
 	dir := t.TempDir()
 	s := openStore(t, dir)
 	key, other := bake.DigestOf([]byte("key")), bake.DigestOf([]byte("other"))
-	if _, err := s.Layer(key); !errors.Is(err, disk.ErrNotFound) {
+	if _, err := s.Layer(t.Context(), key); !errors.Is(err, disk.ErrNotFound) {
 		t.Errorf("no layer: %v", err)
 	}
 	a, b := mustImport(t, s, noiseFile(t, 1, 1), ""), mustImport(t, s, noiseFile(t, 2, 1), "")
 	for _, d := range []bake.Digest{a, b, a} { // a layer can be replaced
-		if err := s.SetLayer(key, d); err != nil {
+		if err := s.SetLayer(t.Context(), key, d); err != nil {
 			t.Fatal(err)
 		}
-		if got, err := openStore(t, dir).Layer(key); err != nil || got != d {
+		if got, err := openStore(t, dir).Layer(t.Context(), key); err != nil || got != d {
 			t.Errorf("got %s, %v, want %s", got, err, d)
 		}
 	}
-	if err := s.SetLayer(other, bake.DigestOf(nil)); !errors.Is(err, disk.ErrNotFound) {
+	if err := s.SetLayer(t.Context(), other, bake.DigestOf(nil)); !errors.Is(err, disk.ErrNotFound) {
 		t.Errorf("layer of an unknown disk: %v", err)
 	}
-	if err := s.SetLayer("../lock", a); !errors.Is(err, bake.ErrInvalid) {
+	if err := s.SetLayer(t.Context(), "../lock", a); !errors.Is(err, bake.ErrInvalid) {
 		t.Errorf("key that is no digest: %v", err)
 	}
 	if err := os.WriteFile(filepath.Join(dir, "layers", other.Hex()), []byte("sha256:12"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.Layer(other); !errors.Is(err, disk.ErrNotFound) {
+	if _, err := s.Layer(t.Context(), other); !errors.Is(err, disk.ErrNotFound) {
 		t.Errorf("damaged layer: %v", err)
 	}
 	if err := os.Remove(filepath.Join(dir, "manifests", a.Hex())); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.Layer(key); !errors.Is(err, disk.ErrNotFound) {
+	if _, err := s.Layer(t.Context(), key); !errors.Is(err, disk.ErrNotFound) {
 		t.Errorf("layer of a disk that is gone: %v", err)
 	}
 }

@@ -2,8 +2,8 @@ package local_test
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -67,8 +67,7 @@ func (e *events) tasks(kind bake.EventKind) []string {
 func (e *events) text() string {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	b, _ := json.Marshal(e.all)
-	return string(b)
+	return fmt.Sprintf("%+v", e.all)
 }
 
 func newKitchen(t *testing.T) *kitchen {

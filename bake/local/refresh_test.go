@@ -183,7 +183,7 @@ func TestRefreshAfterLooksByItself(t *testing.T) {
 		if _, err := k.bake(t.Context(), tpl, at(c.minute)); !errors.Is(err, bake.ErrUpToDate) {
 			t.Fatalf("minute %d: %v", c.minute, err)
 		}
-		if looked := strings.Contains(k.events.text(), `"refresh"`); looked != c.looks {
+		if looked := strings.Contains(k.events.text(), "Task:refresh"); looked != c.looks {
 			t.Errorf("minute %d: looked %v", c.minute, looked)
 		}
 	}

@@ -21,7 +21,7 @@ const defaultDiskSize = 2 * bake.GiB
 // makeSource puts the source on the disk: from the store, where it was made before, or by making it.
 func (w *work) makeSource(ctx context.Context) error {
 	task := bake.StartTask(w.r, w.t.Name, "source", &w.t.Source.Pos)
-	if layer, err := w.b.Store.Layer(w.keys.Root); err == nil && !w.b.remake(w.t) {
+	if layer, err := w.b.Store.Layer(ctx, w.keys.Root); err == nil && !w.b.remake(w.t) {
 		return task.End(w.b.Store.Materialise(ctx, layer, w.file, task.Progress))
 	}
 	if err := w.newSource(ctx, task); err != nil {
@@ -31,7 +31,7 @@ func (w *work) makeSource(ctx context.Context) error {
 	if err != nil {
 		return task.End(err)
 	}
-	return task.End(w.b.Store.SetLayer(w.keys.Root, layer))
+	return task.End(w.b.Store.SetLayer(ctx, w.keys.Root, layer))
 }
 
 // remake reports whether a source is made again although the store has it. A parent image is what it is.

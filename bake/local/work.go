@@ -61,12 +61,12 @@ func (w *work) bake(ctx context.Context) (bake.Image, error) {
 // start puts the disk where the first step that must run finds it: behind the longest prefix of steps whose result is in
 // the store, or else at the source.
 func (w *work) start(ctx context.Context) error {
-	n, layer := w.cachedSteps()
+	n, layer := w.cachedSteps(ctx)
 	var err error
 	if n == 0 {
 		err = w.makeSource(ctx)
 	} else {
-		w.skipSteps(n)
+		w.skipSteps(ctx, n)
 		err = w.materialise(ctx, layer)
 	}
 	if err != nil {
@@ -81,21 +81,21 @@ func (w *work) start(ctx context.Context) error {
 }
 
 // cachedSteps returns the length of the longest prefix of steps whose result is in the store, and that result.
-func (w *work) cachedSteps() (int, bake.Digest) {
+func (w *work) cachedSteps(ctx context.Context) (int, bake.Digest) {
 	if w.b.Force {
 		return 0, ""
 	}
 	for n := len(w.t.Steps); n > 0; n-- {
-		if layer, err := w.b.Store.Layer(w.keys.Steps[n-1]); err == nil {
+		if layer, err := w.b.Store.Layer(ctx, w.keys.Steps[n-1]); err == nil {
 			return n, layer
 		}
 	}
 	return 0, ""
 }
 
-func (w *work) skipSteps(n int) {
+func (w *work) skipSteps(ctx context.Context, n int) {
 	for i, s := range w.t.Steps[:n] {
-		layer, err := w.b.Store.Layer(w.keys.Steps[i])
+		layer, err := w.b.Store.Layer(ctx, w.keys.Steps[i])
 		if err != nil {
 			layer = "" // a layer in the middle may have been collected: the last one is all that is needed
 		}
@@ -142,7 +142,7 @@ func (w *work) runStep(ctx context.Context, i int, task *bake.Task) (bake.Digest
 	if err != nil {
 		return "", err
 	}
-	return layer, w.b.Store.SetLayer(w.keys.Steps[i], layer)
+	return layer, w.b.Store.SetLayer(ctx, w.keys.Steps[i], layer)
 }
 
 // StepError says which step of a template failed. No secret of the template stands in it.

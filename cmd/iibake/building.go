@@ -96,7 +96,7 @@ func (b *building) prove(ctx context.Context, t bake.Template, img bake.Image, r
 
 // proven reports whether the last verdict on img is that it passed, by the tests that t has now.
 func (b *building) proven(ctx context.Context, t bake.Template, img bake.Image) (bool, error) {
-	key, err := t.TestsKey()
+	key, err := test.Key(t)
 	if err != nil {
 		return false, err
 	}

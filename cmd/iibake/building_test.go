@@ -47,7 +47,7 @@ type court struct {
 
 func (c *court) judge(_ context.Context, img bake.Image, t bake.Template, _ bake.Reporter) (test.Verdict, error) {
 	c.judged = append(c.judged, img.Name)
-	key, err := t.TestsKey()
+	key, err := test.Key(t)
 	v := test.Verdict{Image: img.Ref, Disk: img.Disk, Tests: key, At: time.Date(2026, 11, 22, 3, 0, 0, 0, time.UTC), Results: []test.Result{
 		{Boot: "bios", Name: "ssh", Status: test.Pass}, {Boot: "bios", Name: "goss: Port: tcp:80", Status: test.Pass},
 	}}

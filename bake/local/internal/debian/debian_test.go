@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -104,7 +105,7 @@ func TestBootstrapMakesADiskThatCanBoot(t *testing.T) {
 		t.Fatal(err)
 	}
 	tool(t, "e2fsck", "-f", "-n", fmt.Sprintf("%s?offset=%d", f.Name(), root.Offset))
-	uuid := strings.TrimSpace(tool(t, "blkid", "-p", "-O", fmt.Sprint(root.Offset), "-s", "UUID", "-o", "value", f.Name()))
+	uuid := strings.TrimSpace(tool(t, "blkid", "-p", "-O", strconv.FormatInt(root.Offset, 10), "-s", "UUID", "-o", "value", f.Name()))
 	checkFiles(t, files(t, f, "etc/*", "etc/.*", "etc/*/*", "etc/apt/*/*", "boot/*", "boot/grub/*", "boot/grub/i386-pc/normal.mod",
 		"etc/cloud/*/*", "etc/systemd/system/*/*", "usr/bin/tree", "var/cache/apt/archives/*", "var/lib/apt/lists/*", "initrd.img"), uuid)
 	esp := fmt.Sprintf("%s@@%d", f.Name(), 2<<20)

@@ -21,11 +21,11 @@ const (
 	rootType    = "4F68BCE3-E8CD-4DB1-96E7-FBCAF984B709"
 )
 
-// partitioned returns a disk that sfdisk made of a script.
-func partitioned(t *testing.T, size int64, script ...string) *os.File {
+// partitioned returns a disk of 64 MiB that sfdisk made of a script.
+func partitioned(t *testing.T, script ...string) *os.File {
 	t.Helper()
 	f := disk(t)
-	if err := f.Truncate(size); err != nil {
+	if err := f.Truncate(64 * mib); err != nil {
 		t.Fatal(err)
 	}
 	cmd := exec.CommandContext(t.Context(), "sfdisk", "--quiet", f.Name())
@@ -84,7 +84,7 @@ func TestFindTheRootOfDisksOfOthers(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			f := partitioned(t, 64*mib, test.script...)
+			f := partitioned(t, test.script...)
 			for _, at := range test.ext4 {
 				ext4(t, f, at)
 			}
@@ -139,7 +139,7 @@ func TestFindSaysWhyThereIsNoRoot(t *testing.T) {
 		"installer": {[]string{"label: dos", "start=1MiB, type=83"}, mib + 32769, "CD001", "partition 1 holds ISO 9660"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			f := partitioned(t, 64*mib, test.script...)
+			f := partitioned(t, test.script...)
 			magic(t, f, test.at, test.magic)
 			_, err := layout.Find(f)
 			if !errors.Is(err, bake.ErrInvalid) || !strings.Contains(fmt.Sprint(err), test.want) {
@@ -149,7 +149,7 @@ func TestFindSaysWhyThereIsNoRoot(t *testing.T) {
 	}
 	for _, size := range []int64{0, 511, 4096} {
 		f := disk(t)
-		if err := f.Truncate(size); err != nil {
+		if err := f.Truncate(64 * mib); err != nil {
 			t.Fatal(err)
 		}
 		if _, err := layout.Find(f); !errors.Is(err, bake.ErrInvalid) {
@@ -160,7 +160,7 @@ func TestFindSaysWhyThereIsNoRoot(t *testing.T) {
 
 // A table that an old installer left behind counts for nothing once the disk has another one.
 func TestFindIgnoresALeftOverGPT(t *testing.T) {
-	f := partitioned(t, 64*mib, "label: gpt", "start=1MiB, size=8MiB, type="+linux)
+	f := partitioned(t, "label: gpt", "start=1MiB, size=8MiB, type="+linux)
 	ext4(t, f, layout.Extent{Offset: mib, Size: 8 * mib})
 	header := make([]byte, 512)
 	if _, err := f.ReadAt(header, 512); err != nil {
@@ -185,7 +185,7 @@ func FuzzFind(f *testing.F) {
 		if err := os.WriteFile(name, make([]byte, 4*mib), 0o600); err != nil {
 			f.Fatal(err)
 		}
-		cmd := exec.Command("sfdisk", "--quiet", name)
+		cmd := exec.CommandContext(f.Context(), "sfdisk", "--quiet", name)
 		cmd.Stdin = strings.NewReader("label: " + label + "\nstart=1MiB\n")
 		if out, err := cmd.CombinedOutput(); err != nil {
 			f.Fatalf("sfdisk: %v\n%s", err, out)

@@ -225,15 +225,15 @@ func parseGPT(r io.ReaderAt, h []byte, size int64) (*gpt, error) {
 		return nil, errors.New("the header of the partition table is damaged: repair it with sgdisk, or take another copy of the disk")
 	}
 	t := &gpt{disk: guid(h[diskAt : diskAt+16]).swap(), sectors: size / sector}
-	t.first = int64(min(binary.LittleEndian.Uint64(h[firstAt:]), 1<<53)) //nolint:gosec // G115: limited
-	t.last = int64(min(binary.LittleEndian.Uint64(h[lastAt:]), 1<<53))   //nolint:gosec // G115: limited
+	t.first = int64(min(binary.LittleEndian.Uint64(h[firstAt:]), 1<<53))
+	t.last = int64(min(binary.LittleEndian.Uint64(h[lastAt:]), 1<<53))
 	each, n := binary.LittleEndian.Uint32(h[entrySizeAt:]), binary.LittleEndian.Uint32(h[countAt:])
 	if each < entrySize || each > sector*8 || n == 0 || n > maxTable/each {
 		return nil, errors.New("the header of the partition table makes no sense")
 	}
 	t.size, t.table = int(each), make([]byte, each*n)
 	at := min(binary.LittleEndian.Uint64(h[tableAt:]), 1<<53)
-	if _, err := r.ReadAt(t.table, int64(at)*sector); err != nil { //nolint:gosec // G115: limited
+	if _, err := r.ReadAt(t.table, int64(at)*sector); err != nil {
 		return nil, fmt.Errorf("read the partition table: %w", err)
 	}
 	if crc32.ChecksumIEEE(t.table) != binary.LittleEndian.Uint32(h[tableCRCAt:]) {

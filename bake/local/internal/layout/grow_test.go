@@ -83,7 +83,7 @@ func TestGrowADiskOfOurOwn(t *testing.T) {
 }
 
 func TestGrowADiskWithAnOldTable(t *testing.T) {
-	f := partitioned(t, 64*mib, "label: dos", "start=1MiB, size=8MiB, type=82", "start=16MiB, type=83")
+	f := partitioned(t, "label: dos", "start=1MiB, size=8MiB, type=82", "start=16MiB, type=83")
 	ext4(t, f, layout.Extent{Offset: 16 * mib, Size: 48 * mib})
 	if got := grow(t, f, 256*bake.MiB); got.Size != 240*mib {
 		t.Errorf("got %+v", got)
@@ -106,7 +106,7 @@ func TestGrowABareFilesystem(t *testing.T) {
 }
 
 func TestGrowRefuses(t *testing.T) {
-	f := partitioned(t, 64*mib, "label: gpt", "start=1MiB, size=40MiB, type="+linux, "start=41MiB, size=8MiB, type="+linux)
+	f := partitioned(t, "label: gpt", "start=1MiB, size=40MiB, type="+linux, "start=41MiB, size=8MiB, type="+linux)
 	ext4(t, f, layout.Extent{Offset: mib, Size: 40 * mib})
 	before := digest(t, f)
 	for size, want := range map[bake.Size]string{
