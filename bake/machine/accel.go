@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/iibake/iibake/bake"
+	"github.com/iibake/iibake/bake/disk"
+	"github.com/iibake/iibake/bake/internal/child"
 )
 
 const (
@@ -106,7 +108,7 @@ func probe(ctx context.Context, exe, accel string, a bake.Arch, scratch string) 
 	cmd := exec.CommandContext(ctx, exe, c.args...)
 	cmd.ExtraFiles = c.files
 	cmd.WaitDelay = time.Second
-	err = run(cmd)
+	err = child.Run(cmd)
 	if cmd.ProcessState == nil || cmd.ProcessState.ExitCode() != want {
 		return fmt.Errorf("%s does not work here: %w", accel, err)
 	}
@@ -114,7 +116,7 @@ func probe(ctx context.Context, exe, accel string, a bake.Arch, scratch string) 
 }
 
 func probeDisk(a bake.Arch, scratch string) (*os.File, error) {
-	f, err := tempFile(scratch)
+	f, err := disk.Scratch(scratch)
 	if err != nil {
 		return nil, err
 	}

@@ -11,6 +11,8 @@ import (
 	"strconv"
 
 	"github.com/iibake/iibake/bake"
+	"github.com/iibake/iibake/bake/disk"
+	"github.com/iibake/iibake/bake/internal/child"
 )
 
 // files are the open files that QEMU inherits. None but the firmware's code and the disk has a name in a file system, so
@@ -52,8 +54,8 @@ func openFiles(ctx context.Context, s Spec, key login) (_ *files, err error) {
 }
 
 // newOverlay returns a qcow2 file without a backing file name: QEMU is told to put the disk behind it.
-func newOverlay(ctx context.Context, disk *os.File, s Spec) (_ *os.File, err error) {
-	end, err := disk.Seek(0, io.SeekEnd) // a size for files and block devices alike
+func newOverlay(ctx context.Context, root *os.File, s Spec) (_ *os.File, err error) {
+	end, err := root.Seek(0, io.SeekEnd) // a size for files and block devices alike
 	if err != nil {
 		return nil, err
 	}
@@ -62,7 +64,7 @@ func newOverlay(ctx context.Context, disk *os.File, s Spec) (_ *os.File, err err
 	if err != nil {
 		return nil, fmt.Errorf("%w: install the package qemu-utils (Debian, Ubuntu) or qemu-img (Fedora)", err)
 	}
-	f, err := tempFile(s.Scratch)
+	f, err := disk.Scratch(s.Scratch)
 	if err != nil {
 		return nil, err
 	}
@@ -70,7 +72,7 @@ func newOverlay(ctx context.Context, disk *os.File, s Spec) (_ *os.File, err err
 	cmd.ExtraFiles = []*os.File{f}
 	var said bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &said, &said
-	if err := run(cmd); err != nil {
+	if err := child.Run(cmd); err != nil {
 		return nil, errors.Join(fmt.Errorf("qemu-img: %w: %s", err, bytes.TrimSpace(said.Bytes())), f.Close())
 	}
 	return f, nil

@@ -9,6 +9,7 @@ import (
 	"os/exec"
 
 	"github.com/iibake/iibake/bake"
+	"github.com/iibake/iibake/bake/disk"
 )
 
 // uefiBuild is one distribution's UEFI firmware: code that is executed in place, and the variable store to start with.
@@ -60,7 +61,7 @@ func copyToTemp(path, dir string) (*os.File, error) {
 		return nil, err
 	}
 	defer func() { _ = src.Close() }()
-	f, err := tempFile(dir)
+	f, err := disk.Scratch(dir)
 	if err != nil {
 		return nil, err
 	}

@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"os"
-	"os/exec"
 )
 
 var errLinux = errors.New("machines run on Linux hosts only: run iibake on Linux, in a virtual machine for example")
@@ -21,9 +20,5 @@ type process struct {
 func startProcess(context.Context, string, *commandLine, *console) (*process, error) {
 	return nil, errLinux
 }
-
-func run(*exec.Cmd) error { return errLinux }
-
-func tempFile(string) (*os.File, error) { return nil, errLinux }
 
 func socketPair() (ours, theirs *os.File, err error) { return nil, nil, errLinux }

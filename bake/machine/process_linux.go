@@ -32,7 +32,7 @@ func startProcess(ctx context.Context, exe string, c *commandLine, out *console)
 	var stderr tailBuffer
 	cmd.Stderr = &stderr
 	cmd.WaitDelay = time.Second
-	cmd.SysProcAttr = withUs()
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 	p := &process{kill: cancel, done: make(chan struct{})}
 	started := make(chan error)
 	go func() {
@@ -53,18 +53,6 @@ func startProcess(ctx context.Context, exe string, c *commandLine, out *console)
 	}
 	p.pid = cmd.Process.Pid
 	return p, nil
-}
-
-// run runs a program that ends soon, and with us in any case, as startProcess says.
-func run(cmd *exec.Cmd) error {
-	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
-	cmd.SysProcAttr = withUs()
-	return cmd.Run()
-}
-
-func withUs() *syscall.SysProcAttr {
-	return &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 }
 
 func ended(name string, err, cancelled error, stderr string) error {

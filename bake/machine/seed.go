@@ -14,6 +14,8 @@ import (
 	"slices"
 
 	"golang.org/x/crypto/ssh"
+
+	"github.com/iibake/iibake/bake/disk"
 )
 
 // login holds the two ephemeral keys of a machine: ours, which its user accepts, and its own, by which we know it. They
@@ -105,7 +107,7 @@ func newSeed(s Spec, l login) (_ *os.File, err error) {
 		}
 		content = append(content, isoFile{name: name, size: info.Size(), data: f})
 	}
-	out, err := tempFile(s.Scratch)
+	out, err := disk.Scratch(s.Scratch)
 	if err != nil {
 		return nil, err
 	}
