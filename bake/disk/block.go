@@ -83,6 +83,7 @@ func (s *Store) Block(ctx context.Context, d bake.Digest, buf []byte) error {
 	if err != nil {
 		return fmt.Errorf("block %s in %s: %w", d.Short(), s.path(blocksDir, d.Hex()), err)
 	}
+	s.sound.Store(d, nil)
 	return nil
 }
 
@@ -119,12 +120,19 @@ func (s *Store) diskBlock(ctx context.Context, disk bake.Digest, b Block, buf []
 	return err
 }
 
-// has reports whether the store holds the block intact. Reading it costs about as much as storing it again, without the
-// wait for the disk.
+// has reports whether the store holds the block intact. The first look at a block costs about as much as storing it again,
+// without the wait for the disk; a disk that was materialised here and changed a little is imported without any.
 func (s *Store) has(d bake.Digest, block []byte) bool {
+	if _, ok := s.sound.Load(d); ok && s.exists(d) {
+		return true
+	}
 	buf := s.buffer()
 	defer s.release(buf)
-	return s.readBlock(d, buf[:BlockSize]) == nil && bytes.Equal(buf[:BlockSize], block)
+	if s.readBlock(d, buf[:BlockSize]) != nil || !bytes.Equal(buf[:BlockSize], block) {
+		return false
+	}
+	s.sound.Store(d, nil)
+	return true
 }
 
 // exists reports whether the store holds the block in some form. It is for blocks that are known from a manifest, a thousand

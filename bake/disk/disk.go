@@ -43,6 +43,7 @@ type Store struct {
 	codec   func() (*codec, error)
 	buffers sync.Pool // of *buffer
 	session session
+	sound   sync.Map // bake.Digest → nothing: blocks that this Store has read or written whole
 }
 
 // Open returns the store in the folder dir, which is made if it does not exist. Disks may hold secrets of the images that

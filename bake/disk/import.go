@@ -187,6 +187,7 @@ func (im *importer) save(d bake.Digest, raw []byte) error {
 		if err := im.s.write(blocksDir, d.Hex(), buf[:n]); err != nil {
 			return fmt.Errorf("store block %s: %w", d.Short(), err)
 		}
+		im.s.sound.Store(d, nil)
 		im.mu.Lock()
 		defer im.mu.Unlock()
 		im.stored = append(im.stored, d)

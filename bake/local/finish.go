@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/iibake/iibake/bake"
 	"github.com/iibake/iibake/bake/disk"
 	"github.com/iibake/iibake/bake/local/internal/hygiene"
@@ -50,10 +52,16 @@ func (w *work) prove(ctx context.Context, sealed bake.Digest) (inspect.Content, 
 		return inspect.Content{}, task.End(err)
 	}
 	root := sandbox.Root{Disk: w.file, Offset: w.root.Offset, Size: w.root.Size, ReadOnly: true}
-	if err := hygiene.Run(ctx, root, hygiene.Spec{Secrets: w.secrets, Changed: changed}, task.Log); err != nil {
-		return inspect.Content{}, task.End(err)
-	}
-	content, err := inspect.Run(ctx, root)
+	var content inspect.Content
+	looks, ctx := errgroup.WithContext(ctx) // both only read
+	looks.Go(func() error {
+		return hygiene.Run(ctx, root, hygiene.Spec{Secrets: w.secrets, Changed: changed}, task.Log)
+	})
+	looks.Go(func() (err error) {
+		content, err = inspect.Run(ctx, root)
+		return err
+	})
+	err = looks.Wait()
 	return content, task.End(err)
 }
 
