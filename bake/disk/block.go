@@ -81,6 +81,7 @@ func (s *Store) Block(ctx context.Context, d bake.Digest, buf []byte) error {
 		err = fmt.Errorf("%w: its content is not that of its digest", ErrCorrupt)
 	}
 	if err != nil {
+		s.sound.Delete(d) // it was, and is to be stored again when somebody has it
 		return fmt.Errorf("block %s in %s: %w", d.Short(), s.path(blocksDir, d.Hex()), err)
 	}
 	s.sound.Store(d, nil)

@@ -24,7 +24,8 @@ const writers = 32
 //
 // With a base, which may be empty, the manifest also says what became zero: a block that the base has and that is now zero or
 // a hole is a block of zeros. Any other block of zeros or in a hole is absent. Blocks that the base or the store already has
-// cost nothing but reading them; one that the store has in a corrupt form is replaced.
+// cost nothing but reading them; one that the store has in a corrupt form is replaced, unless this Store has seen it whole and
+// nobody has come upon the damage since.
 //
 // f is a regular file whose size is a multiple of 512 bytes and which nobody changes meanwhile; its offset is moved. What was
 // written to it through a loop device must have been flushed before. progress may be nil; it is called by one goroutine at a
