@@ -182,7 +182,7 @@ func TestWhatIsMissingIsNamed(t *testing.T) {
 	}{
 		"disk":     {machine.Spec{Disk: "/nowhere/disk.raw"}, os.Getenv("PATH"), "/nowhere/disk.raw: no such file"},
 		"file":     {machine.Spec{Disk: disk, Files: map[string]string{"x": "/nowhere/x"}}, os.Getenv("PATH"), "/nowhere/x: no such file"},
-		"scratch":  {machine.Spec{Disk: disk, Scratch: "/nowhere"}, os.Getenv("PATH"), "temporary file in /nowhere"},
+		"scratch":  {machine.Spec{Disk: disk, Scratch: disk}, os.Getenv("PATH"), disk + ": not a directory"},
 		"qemu":     {machine.Spec{Disk: disk}, t.TempDir(), "install the package qemu-system-x86"},
 		"qemu arm": {machine.Spec{Disk: disk, Arch: bake.ARM64}, t.TempDir(), "install the package qemu-system-arm"},
 		"qemu-img": {machine.Spec{Disk: disk}, only(t, "qemu-system-x86_64"), "install the package qemu-utils"},
