@@ -15,9 +15,6 @@ import (
 	"github.com/iibake/iibake/bake/local/internal/sandbox"
 )
 
-// defaultDiskSize is the disk of a Debian source that says none: room for a small service, and quick to handle.
-const defaultDiskSize = 2 * bake.GiB
-
 // makeSource puts the source on the disk: from the store, where it was made before, or by making it.
 func (w *work) makeSource(ctx context.Context) error {
 	task := bake.StartTask(w.r, w.t.Name, "source", &w.t.Source.Pos)
@@ -52,11 +49,7 @@ func (w *work) newSource(ctx context.Context, task *bake.Task) error {
 }
 
 func (w *work) bootstrap(ctx context.Context, task *bake.Task) error {
-	size := w.t.DiskSize
-	if size == 0 {
-		size = defaultDiskSize
-	}
-	spec := debian.Spec{Debian: *w.t.Source.Debian, Archives: w.source.Archives, Arch: w.t.Arch, Seed: w.t.Name, Size: size}
+	spec := debian.Spec{Debian: *w.t.Source.Debian, Archives: w.source.Archives, Arch: w.t.Arch, Seed: w.t.Name, Size: w.t.DiskSize}
 	return debian.Bootstrap(ctx, w.file, spec, task.Log)
 }
 
