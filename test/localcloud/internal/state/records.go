@@ -1,0 +1,148 @@
+package state
+
+import (
+	"time"
+
+	astypes "github.com/aws/aws-sdk-go-v2/service/autoscaling/types"
+	cwtypes "github.com/aws/aws-sdk-go-v2/service/cloudwatch/types"
+	ec2types "github.com/aws/aws-sdk-go-v2/service/ec2/types"
+	elbtypes "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2/types"
+
+	"github.com/iibake/iibake/bake"
+)
+
+// Image is an AMI. A deregistered one stays as a record, for it answers differently from one that never was.
+type Image struct {
+	ec2types.Image
+	Permissions  []ec2types.LaunchPermission
+	Deregistered bool
+}
+
+// Snapshot is an EBS snapshot.
+type Snapshot struct {
+	ec2types.Snapshot
+	Disk        bake.Digest // manifest in the block store, once it is complete
+	Parent      string      // of EBS direct; may be empty
+	Permissions []ec2types.CreateVolumePermission
+	ReadableAt  time.Time // from when on EBS direct knows it
+}
+
+// SnapshotBlocks is what has been written to a snapshot that is still open.
+type SnapshotBlocks struct {
+	Blocks map[int64]bake.Digest // by index
+}
+
+// LaunchTemplate is a launch template with its versions.
+type LaunchTemplate struct {
+	ec2types.LaunchTemplate
+	Account  string
+	Versions []ec2types.LaunchTemplateVersion // ascending
+	Counter  int64                            // the highest version number ever given
+}
+
+// Instance is an EC2 instance. It stays for an hour after its end, as in EC2.
+type Instance struct {
+	ec2types.Instance
+	Account     string
+	UserData    string // base64, as given
+	Status      ec2types.SummaryStatus
+	Protection  bool      // against termination by the API
+	Group       string    // name of the Auto Scaling group that launched it; may be empty
+	Terminated  time.Time // when it was; zero before
+	Reservation string    // reservation id
+}
+
+// Volume is an EBS volume of an instance.
+type Volume struct {
+	ec2types.Volume
+	Account string
+}
+
+// KeyPair is the public half of an SSH key.
+type KeyPair struct {
+	ec2types.KeyPairInfo
+	Account   string
+	PublicKey string // as in authorized_keys
+}
+
+// SecurityGroup is a security group with its rules.
+type SecurityGroup struct {
+	ec2types.SecurityGroup
+	Rules []ec2types.SecurityGroupRule
+}
+
+// VPC is a virtual private cloud.
+type VPC struct{ ec2types.Vpc }
+
+// Subnet is a subnet of a VPC.
+type Subnet struct{ ec2types.Subnet }
+
+// Group is an Auto Scaling group.
+type Group struct {
+	astypes.AutoScalingGroup
+	Account    string
+	Hooks      []astypes.LifecycleHook
+	Activities []astypes.Activity // newest last; the oldest are dropped
+}
+
+// Refresh is an instance refresh.
+type Refresh struct {
+	astypes.InstanceRefresh
+	Account string
+}
+
+// TargetGroup is an ELB target group with its targets.
+type TargetGroup struct {
+	elbtypes.TargetGroup
+	Account string
+	Targets []elbtypes.TargetHealthDescription
+	Tags    []elbtypes.Tag
+}
+
+// LoadBalancer is an application or network load balancer.
+type LoadBalancer struct {
+	elbtypes.LoadBalancer
+	Account   string
+	Listeners []elbtypes.Listener
+	Tags      []elbtypes.Tag
+}
+
+// Parameter is an SSM parameter with its history.
+type Parameter struct {
+	Account  string
+	Name     string
+	Versions []ParameterVersion // ascending
+	Tags     map[string]string
+}
+
+// ParameterVersion is one value that an SSM parameter had.
+type ParameterVersion struct {
+	Version     int64
+	Type        string // String, StringList, SecureString
+	DataType    string // text, aws:ec2:image
+	Value       string
+	Description string
+	Labels      []string
+	Modified    time.Time
+	By          string    // ARN
+	Valid       time.Time // from when on it is seen; values of aws:ec2:image are validated late
+}
+
+// Alarm is a CloudWatch alarm.
+type Alarm struct {
+	cwtypes.MetricAlarm
+	Account string
+	Tags    []cwtypes.Tag
+}
+
+// Token is the answer that the first request with a client token got.
+type Token struct {
+	Request string // digest of its input without the token
+	Answer  string // what it made, or its whole answer as JSON: as the operation needs it
+	Made    time.Time
+}
+
+// TokenKey is the key of a client token.
+func TokenKey(account, operation, token string) string {
+	return account + "/" + operation + "/" + token
+}

@@ -1,0 +1,56 @@
+package state
+
+import (
+	"sync"
+	"time"
+
+	"github.com/iibake/iibake/test/localcloud/internal/clock"
+)
+
+// Region is the records of a region, of all accounts. What has an identifier of AWS's making is kept under it, what its
+// account has named under Key(account, name).
+type Region struct {
+	Name string
+
+	// EC2, EBS direct
+	Images          Table[Image]          // by image id
+	Snapshots       Table[Snapshot]       // by snapshot id
+	SnapshotBlocks  Table[SnapshotBlocks] // by snapshot id, while it is open
+	LaunchTemplates Table[LaunchTemplate] // by template id
+	Instances       Table[Instance]       // by instance id
+	Volumes         Table[Volume]         // by volume id
+	KeyPairs        Table[KeyPair]        // by Key(account, name)
+	SecurityGroups  Table[SecurityGroup]  // by group id
+	VPCs            Table[VPC]            // by VPC id
+	Subnets         Table[Subnet]         // by subnet id
+	// Auto Scaling
+	Groups    Table[Group]   // by Key(account, name)
+	Refreshes Table[Refresh] // by refresh id
+	// Elastic Load Balancing
+	TargetGroups  Table[TargetGroup]  // by ARN
+	LoadBalancers Table[LoadBalancer] // by ARN
+	// Systems Manager, CloudWatch
+	Parameters Table[Parameter] // by Key(account, name)
+	Alarms     Table[Alarm]     // by Key(account, name)
+	// Answers that a client token stands for
+	Tokens Table[Token] // by TokenKey
+
+	clock clock.Clock
+	mu    sync.RWMutex
+	now   time.Time
+	then  []func()
+}
+
+// Key is the key of what an account has named.
+func Key(account, name string) string { return account + "/" + name }
+
+// Now returns the time at which the current Update began; in a View it is the clock's.
+func (r *Region) Now() time.Time {
+	if r.now.IsZero() {
+		return r.clock.Now()
+	}
+	return r.now
+}
+
+// Then has f called after the current Update, in order, without the lock. It is for what takes its time or needs the lock itself.
+func (r *Region) Then(f func()) { r.then = append(r.then, f) }
