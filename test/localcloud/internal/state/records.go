@@ -94,17 +94,39 @@ type Refresh struct {
 // TargetGroup is an ELB target group with its targets.
 type TargetGroup struct {
 	elbtypes.TargetGroup
-	Account string
-	Targets []elbtypes.TargetHealthDescription
-	Tags    []elbtypes.Tag
+	Account    string
+	Targets    map[string]Target // by id:port
+	Attributes map[string]string
+	Tags       []elbtypes.Tag
+}
+
+// Target is a target of a target group.
+type Target struct {
+	Target     elbtypes.TargetDescription
+	Health     elbtypes.TargetHealth
+	DrainUntil time.Time // when a deregistered one is gone; zero before
 }
 
 // LoadBalancer is an application or network load balancer.
 type LoadBalancer struct {
 	elbtypes.LoadBalancer
-	Account   string
-	Listeners []elbtypes.Listener
-	Tags      []elbtypes.Tag
+	Account    string
+	Listeners  []Listener // in the order of their making
+	Attributes map[string]string
+	Tags       []elbtypes.Tag
+}
+
+// Listener is a listener of a load balancer with its rules, but for the default one.
+type Listener struct {
+	elbtypes.Listener
+	Rules []Rule
+	Tags  []elbtypes.Tag
+}
+
+// Rule is a rule of a listener.
+type Rule struct {
+	elbtypes.Rule
+	Tags []elbtypes.Tag
 }
 
 // Parameter is an SSM parameter with its history.
@@ -133,6 +155,7 @@ type Alarm struct {
 	cwtypes.MetricAlarm
 	Account string
 	Tags    []cwtypes.Tag
+	History []cwtypes.AlarmHistoryItem // oldest first; the oldest are dropped
 }
 
 // Token is the answer that the first request with a client token got.
