@@ -8,7 +8,6 @@ import (
 	"github.com/iibake/iibake/bake/disk"
 	"github.com/iibake/iibake/bake/local/internal/inspect"
 	"github.com/iibake/iibake/bake/local/internal/layout"
-	"github.com/iibake/iibake/bake/local/internal/sandbox"
 )
 
 // FileChange is a file that two disks do not agree on. One side is nil where the file is missing.
@@ -21,7 +20,7 @@ type FileChange struct {
 // File is one file of an image.
 type File = inspect.File
 
-// Files lists every file on the root filesystem of a disk in the store, sorted by path. It needs root, and for a moment room
+// Files lists every file on the filesystems of a disk in the store, sorted by path. It needs root, and for a moment room
 // for the disk in the folder scratch.
 func Files(ctx context.Context, store *disk.Store, d bake.Digest, scratch string) ([]File, error) {
 	f, err := disk.Scratch(scratch)
@@ -32,11 +31,11 @@ func Files(ctx context.Context, store *disk.Store, d bake.Digest, scratch string
 	if err := store.Materialise(ctx, d, f, nil); err != nil {
 		return nil, fmt.Errorf("files of disk %s: %w", d.Short(), err)
 	}
-	part, err := layout.Find(f)
+	root, err := layout.Filesystems(f)
 	if err != nil {
 		return nil, fmt.Errorf("files of disk %s: %w", d.Short(), err)
 	}
-	files, err := inspect.Files(ctx, sandbox.Root{Disk: f, Offset: part.Offset, Size: part.Size})
+	files, err := inspect.Files(ctx, root)
 	if err != nil {
 		return nil, fmt.Errorf("files of disk %s: %w", d.Short(), err)
 	}

@@ -11,7 +11,6 @@ import (
 	"github.com/iibake/iibake/bake/disk"
 	"github.com/iibake/iibake/bake/local/internal/hygiene"
 	"github.com/iibake/iibake/bake/local/internal/inspect"
-	"github.com/iibake/iibake/bake/local/internal/sandbox"
 	"github.com/iibake/iibake/bake/local/internal/seal"
 )
 
@@ -51,7 +50,8 @@ func (w *work) prove(ctx context.Context, sealed bake.Digest) (inspect.Content, 
 	if err != nil {
 		return inspect.Content{}, task.End(err)
 	}
-	root := sandbox.Root{Disk: w.file, Offset: w.root.Offset, Size: w.root.Size, ReadOnly: true}
+	root := w.root
+	root.ReadOnly = true
 	var content inspect.Content
 	looks, ctx := errgroup.WithContext(ctx) // both only read
 	looks.Go(func() error {

@@ -12,7 +12,6 @@ import (
 	"github.com/iibake/iibake/bake/local/internal/download"
 	"github.com/iibake/iibake/bake/local/internal/inspect"
 	"github.com/iibake/iibake/bake/local/internal/layout"
-	"github.com/iibake/iibake/bake/local/internal/sandbox"
 )
 
 // makeSource puts the source on the disk: from the store, where it was made before, or by making it.
@@ -70,11 +69,12 @@ func (w *work) copyDisk(ctx context.Context, task *bake.Task) error {
 
 // recordBase keeps what packages a foreign disk brings along: they are not what a rebake would renew.
 func (w *work) recordBase(ctx context.Context) error {
-	part, err := layout.Find(w.file)
+	root, err := layout.Filesystems(w.file)
 	if err != nil {
 		return err
 	}
-	content, err := inspect.Run(ctx, sandbox.Root{Disk: w.file, Offset: part.Offset, Size: part.Size, ReadOnly: true})
+	root.ReadOnly = true
+	content, err := inspect.Run(ctx, root)
 	if err != nil {
 		return err
 	}

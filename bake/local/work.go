@@ -72,12 +72,8 @@ func (w *work) start(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	part, err := layout.Find(w.file)
-	if err != nil {
-		return err
-	}
-	w.root = sandbox.Root{Disk: w.file, Offset: part.Offset, Size: part.Size}
-	return nil
+	w.root, err = layout.Filesystems(w.file)
+	return err
 }
 
 // cachedSteps returns the length of the longest prefix of steps whose result is in the store, and that result.

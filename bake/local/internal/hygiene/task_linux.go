@@ -30,6 +30,9 @@ func Task(ctx context.Context, e *sandbox.Env, raw json.RawMessage) (any, error)
 		return nil, err
 	}
 	w.all = st.Type == unix.BTRFS_SUPER_MAGIC // it compresses, and its addresses are not the disk's
+	if w.dev, err = device(e.Root); err != nil {
+		return nil, err
+	}
 	if w.owned, err = owned(ctx, e); err != nil {
 		return nil, err
 	}
@@ -44,7 +47,8 @@ func Task(ctx context.Context, e *sandbox.Env, raw json.RawMessage) (any, error)
 type walker struct {
 	input
 	root     string
-	all      bool // nothing can be told from where the data of a file lies
+	all      bool   // nothing can be told from where the data of a file lies
+	dev      uint64 // the root filesystem's
 	rules    []rule
 	owned    map[string]bool // files that packages brought, by canonical name
 	findings []Finding
@@ -107,7 +111,7 @@ func (w *walker) file(at, name string, info fs.FileInfo) error {
 	if info.Size() == 0 || info.Size() > maxSearch {
 		return nil
 	}
-	if suspect, err := w.suspect(at, name); err != nil || !suspect {
+	if suspect, err := w.suspect(at, name, info); err != nil || !suspect {
 		return err
 	}
 	content, err := os.ReadFile(at)
@@ -126,14 +130,26 @@ func (w *walker) file(at, name string, info fs.FileInfo) error {
 }
 
 // suspect reports whether the content of a file has to be looked at. Reading them all would take most of the time.
-func (w *walker) suspect(at, name string) (bool, error) {
+func (w *walker) suspect(at, name string, info fs.FileInfo) (bool, error) {
 	if credentialFile(name) {
 		return true, nil
+	}
+	if st, ok := info.Sys().(*syscall.Stat_t); ok && st.Dev != w.dev {
+		return true, nil // on another filesystem, which the pages say nothing about
 	}
 	if w.all || len(w.Pages) == 0 {
 		return w.all, nil
 	}
 	return liesIn(at, w.Pages)
+}
+
+// device returns the number of the filesystem that a file lies on.
+func device(name string) (uint64, error) {
+	var st unix.Stat_t
+	if err := unix.Stat(name, &st); err != nil {
+		return 0, err
+	}
+	return st.Dev, nil
 }
 
 func setID(mode uint32) bool {

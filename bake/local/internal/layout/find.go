@@ -10,16 +10,18 @@ import (
 	"strings"
 
 	"github.com/iibake/iibake/bake"
+	"github.com/iibake/iibake/bake/local/internal/sandbox"
 )
 
 // The old partition table, in the first sector.
 const (
-	mbrEntriesAt = 446
-	mbrEntry     = 16
-	mbrType      = 4
-	mbrFirst     = 8
-	mbrCount     = 12
-	mbrGPT       = 0xee
+	mbrSignatureAt = 440
+	mbrEntriesAt   = 446
+	mbrEntry       = 16
+	mbrType        = 4
+	mbrFirst       = 8
+	mbrCount       = 12
+	mbrGPT         = 0xee
 )
 
 // partition is a part of a disk that may hold the root.
@@ -27,6 +29,8 @@ type partition struct {
 	Extent
 	number int
 	kind   string // GPT type; "mbr 83" and so on in the old table
+	uuid   string // of the partition, not of what it holds
+	label  string
 	holds  string // an FSType, what else it is in the words of people, or empty
 }
 
@@ -34,19 +38,51 @@ type partition struct {
 // the root, it is the largest one with a filesystem that can be one and is not meant for /boot.
 // Its errors wrap [bake.ErrInvalid] where the disk is at fault.
 func Find(f *os.File) (Root, error) {
-	info, err := f.Stat()
+	parts, err := read(f)
 	if err != nil {
-		return Root{}, fmt.Errorf("find the root filesystem: %w", err)
-	}
-	parts, err := partitions(f, info.Size())
-	if err != nil {
-		return Root{}, fmt.Errorf("%w disk: %w", bake.ErrInvalid, err)
+		return Root{}, err
 	}
 	root, err := pick(parts)
 	if err != nil {
 		return Root{}, fmt.Errorf("%w disk: %w", bake.ErrInvalid, err)
 	}
 	return root, nil
+}
+
+// Filesystems returns the filesystems of a disk as a sandbox mounts them: the one that Find finds, and all others that a
+// sandbox could mount. Its errors are those of Find.
+func Filesystems(f *os.File) (sandbox.Root, error) {
+	parts, err := read(f)
+	if err != nil {
+		return sandbox.Root{}, err
+	}
+	root, err := pick(parts)
+	if err != nil {
+		return sandbox.Root{}, fmt.Errorf("%w disk: %w", bake.ErrInvalid, err)
+	}
+	all := sandbox.Root{Disk: f, Offset: root.Offset, Size: root.Size}
+	for _, p := range parts {
+		switch p.holds {
+		case string(Ext4), string(XFS), string(Btrfs), holdsFAT:
+			if p.number != root.Partition {
+				all.Others = append(all.Others, sandbox.Part{Offset: p.Offset, Size: p.Size, UUID: p.uuid, Label: p.label})
+			}
+		}
+	}
+	return all, nil
+}
+
+// read returns the parts of the disk in a file.
+func read(f *os.File) ([]partition, error) {
+	info, err := f.Stat()
+	if err != nil {
+		return nil, fmt.Errorf("find the root filesystem: %w", err)
+	}
+	parts, err := partitions(f, info.Size())
+	if err != nil {
+		return nil, fmt.Errorf("%w disk: %w", bake.ErrInvalid, err)
+	}
+	return parts, nil
 }
 
 // partitions returns the parts of a disk. One without a table is its own only part, with number 0.
@@ -88,7 +124,8 @@ func (t *gpt) partitions(r io.ReaderAt) []partition {
 	var parts []partition
 	for n := 1; n <= t.count(); n++ {
 		if kind, at, ok := t.partition(n); ok {
-			parts = append(parts, partition{Extent: at, number: n, kind: kind, holds: probe(r, at.Offset)})
+			id, label := t.names(n)
+			parts = append(parts, partition{Extent: at, number: n, kind: kind, uuid: id, label: label, holds: probe(r, at.Offset)})
 		}
 	}
 	return parts
@@ -109,7 +146,10 @@ func mbrPartitions(r io.ReaderAt, size int64) []partition {
 			return nil // it is the code of a boot sector, not a table
 		}
 		if e[mbrType] != 0 && first > 0 && length > 0 && first+length <= size {
-			parts = append(parts, partition{Extent{first, length}, n + 1, fmt.Sprintf("mbr %02x", e[mbrType]), probe(r, first)})
+			parts = append(parts, partition{
+				Extent: Extent{first, length}, number: n + 1, kind: fmt.Sprintf("mbr %02x", e[mbrType]),
+				uuid: fmt.Sprintf("%08x-%02x", binary.LittleEndian.Uint32(b[mbrSignatureAt:]), n+1), holds: probe(r, first),
+			})
 		}
 	}
 	return parts
@@ -162,6 +202,9 @@ func noRoot(parts []partition) error {
 		strings.Join(seen, ", "))
 }
 
+// holdsFAT is what a partition with a FAT filesystem holds.
+const holdsFAT = "FAT"
+
 // Where filesystems say what they are.
 const (
 	extMagicAt   = 1024 + 0x38
@@ -181,10 +224,8 @@ func probe(r io.ReaderAt, at int64) string {
 		{sector, "LABELONE", "LVM"},
 		{0, "LUKS\xba\xbe", "an encrypted volume"},
 		{3, "NTFS    ", "NTFS"},
-		{3, "mkfs.fat", "FAT"},
-		{3, "MSDOS5.0", "FAT"},
-		{82, "FAT32", "FAT"},
-		{54, "FAT1", "FAT"},
+		{82, "FAT32", holdsFAT},
+		{54, "FAT1", holdsFAT},
 		{0, "hsqs", "squashfs"},
 		{32769, "CD001", "ISO 9660"},
 		{4086, "SWAPSPACE2", "swap"},

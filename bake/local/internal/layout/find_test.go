@@ -6,12 +6,14 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
 
 	"github.com/iibake/iibake/bake"
 	"github.com/iibake/iibake/bake/local/internal/layout"
+	"github.com/iibake/iibake/bake/local/internal/sandbox"
 )
 
 const (
@@ -217,4 +219,37 @@ func FuzzFind(f *testing.F) {
 			t.Errorf("got %v", err)
 		}
 	})
+}
+
+func TestFilesystemsKnowsTheOthersByTheirNamesInTheTable(t *testing.T) {
+	f := partitioned(t, "label: gpt",
+		"size=8MiB, type="+boot+", uuid=5E5E5E5E-0000-4000-8000-0000000000B0, name=boot",
+		"size=4MiB, type=U, uuid=5E5E5E5E-0000-4000-8000-0000000000EF",
+		"size=4MiB, type=S",
+		"type="+rootType)
+	ext4(t, f, layout.Extent{Offset: 1 * mib, Size: 8 * mib})
+	magic(t, f, 9*mib+54, "FAT16   ")
+	magic(t, f, 13*mib+4086, "SWAPSPACE2")
+	ext4(t, f, layout.Extent{Offset: 17 * mib, Size: 46 * mib})
+	got, err := layout.Filesystems(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []sandbox.Part{
+		{Offset: 1 * mib, Size: 8 * mib, UUID: "5e5e5e5e-0000-4000-8000-0000000000b0", Label: "boot"},
+		{Offset: 9 * mib, Size: 4 * mib, UUID: "5e5e5e5e-0000-4000-8000-0000000000ef"},
+	}
+	if got.Offset != 17*mib || !slices.Equal(got.Others, want) {
+		t.Errorf("got %+v, want a root at 17 MiB and %+v", got, want)
+	}
+}
+
+func TestFilesystemsOfAnOldTableHaveTheDisksSignature(t *testing.T) {
+	f := partitioned(t, "label: dos", "label-id: 0xcafe0001", "size=8MiB, type=83", "type=83")
+	ext4(t, f, layout.Extent{Offset: 1 * mib, Size: 8 * mib})
+	ext4(t, f, layout.Extent{Offset: 9 * mib, Size: 55 * mib})
+	got, err := layout.Filesystems(f)
+	if err != nil || len(got.Others) != 1 || got.Others[0].UUID != "cafe0001-01" {
+		t.Errorf("got %+v, %v; want one other part, cafe0001-01", got, err)
+	}
 }

@@ -102,6 +102,20 @@ func (t *gpt) partition(n int) (kind string, at Extent, ok bool) {
 	return g.swap().String(), Extent{int64(first) * sector, int64(last-first+1) * sector}, true
 }
 
+// names returns the GUID of partition n and its name.
+func (t *gpt) names(n int) (id, name string) {
+	e := t.entry(n)
+	units := make([]uint16, 0, (entrySize-entryName)/2)
+	for at := entryName; at < entrySize; at += 2 {
+		c := binary.LittleEndian.Uint16(e[at:])
+		if c == 0 {
+			break
+		}
+		units = append(units, c)
+	}
+	return guid(e[entryGUID : entryGUID+16]).swap().String(), string(utf16.Decode(units))
+}
+
 // set enters a partition.
 func (t *gpt) set(n int, kind string, id guid, at Extent, name string) {
 	e := t.entry(n)

@@ -122,9 +122,20 @@ func (m *image) makeDev() error {
 	} {
 		errs = append(errs, os.Symlink(target, dev+"/"+name))
 	}
-	minor, err := strconv.ParseUint(strings.TrimPrefix(path.Base(m.disk.Dev), "loop"), 10, 20)
-	errs = append(errs, err, node(dev+"/"+path.Base(m.disk.Dev), unix.S_IFBLK|0o660, loopMajor, uint32(minor)))
+	errs = append(errs, loopNode(dev, m.disk.Dev))
+	for _, p := range m.parts {
+		errs = append(errs, loopNode(dev, p.dev.Name()), os.Symlink("../../"+path.Base(p.dev.Name()), dev+"/disk/by-uuid/"+p.fs.uuid))
+	}
 	return errors.Join(errs...)
+}
+
+// loopNode makes the node of a loop device below dev.
+func loopNode(dev, loop string) error {
+	minor, err := strconv.ParseUint(strings.TrimPrefix(path.Base(loop), "loop"), 10, 20)
+	if err != nil {
+		return err
+	}
+	return node(dev+"/"+path.Base(loop), unix.S_IFBLK|0o660, loopMajor, uint32(minor))
 }
 
 func node(at string, mode, major, minor uint32) error {

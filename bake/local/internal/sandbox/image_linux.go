@@ -23,6 +23,7 @@ type image struct {
 	top   *os.File       // the root folder: writes that failed are reported to those who had the filesystem open before
 	undo  []func() error // newest last
 	known []string       // mount points of ours
+	parts []mounted      // further filesystems of the disk
 	lost  bool           // a write failed for want of room on the machine, and the user knows
 }
 
@@ -31,6 +32,9 @@ func mountImage(d disk, root string) (*image, error) {
 	var err error
 	if m.fs, err = probe(m.dev); err != nil {
 		return nil, fmt.Errorf("%w root filesystem: %w", bake.ErrInvalid, err)
+	}
+	if m.fs.kind == fat {
+		return nil, fmt.Errorf("%w root filesystem: FAT cannot be one", bake.ErrInvalid)
 	}
 	flags, options := m.fs.options(d.ReadOnly)
 	if err := unix.Mount(d.Dev, root, m.fs.kind, flags, options); err != nil {
@@ -54,7 +58,10 @@ func mountError(kind string, err error) error {
 }
 
 // furnish makes the image a place where its programs can run.
-func (m *image) furnish() error {
+func (m *image) furnish(log func(string)) error {
+	if err := m.mountParts(log); err != nil {
+		return err
+	}
 	if m.disk.Bare {
 		return nil
 	}
@@ -91,14 +98,18 @@ func (m *image) release() error {
 		errs = append(errs, undo())
 	}
 	if m.disk.ReadOnly {
+		for _, p := range m.parts {
+			errs = append(errs, p.dev.Close())
+		}
 		return errors.Join(append(errs, m.top.Close(), unmount(m.root), m.dev.Close())...)
 	}
 	lost := unix.Syncfs(int(m.top.Fd()))
 	errs = append(errs, m.top.Close(), unmount(m.root))
-	// Unmounting writes metadata back without telling whether it could: ask the device. No flush, which would make the
-	// machine's own disk the limit.
-	all := unix.SYNC_FILE_RANGE_WAIT_BEFORE | unix.SYNC_FILE_RANGE_WRITE | unix.SYNC_FILE_RANGE_WAIT_AFTER
-	lost = cmp.Or(lost, unix.SyncFileRange(int(m.dev.Fd()), 0, 0, all))
+	for _, p := range m.parts {
+		lost = cmp.Or(lost, writeBack(p.dev))
+		errs = append(errs, p.dev.Close())
+	}
+	lost = cmp.Or(lost, writeBack(m.dev))
 	errs = append(errs, m.dev.Close())
 	switch {
 	case m.lost:
@@ -107,6 +118,13 @@ func (m *image) release() error {
 		return hostFull(lost) // and all other errors follow from it
 	}
 	return errors.Join(errs...)
+}
+
+// writeBack writes what the kernel still holds of an unmounted device. Unmounting writes metadata back without telling whether
+// it could: ask the device. No flush, which would make the machine's own disk the limit.
+func writeBack(dev *os.File) error {
+	all := unix.SYNC_FILE_RANGE_WAIT_BEFORE | unix.SYNC_FILE_RANGE_WRITE | unix.SYNC_FILE_RANGE_WAIT_AFTER
+	return unix.SyncFileRange(int(dev.Fd()), 0, 0, all)
 }
 
 // unmountForeign unmounts what the task mounted and left behind.

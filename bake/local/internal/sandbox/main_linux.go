@@ -37,6 +37,11 @@ func Main(tasks map[string]Task) (code int, ran bool) {
 	if err := d.Decode(&req); err != nil {
 		return 1, true // the parent is gone already
 	}
+	if req.Disk != nil {
+		for i := range req.Disk.Others {
+			unix.CloseOnExec(fdLoop + 1 + i)
+		}
+	}
 	go dieWithParent(io.MultiReader(d.Buffered(), jobs))
 	log := func(line string) {
 		if err := replies.Encode(reply{Log: line}); err != nil {
@@ -75,7 +80,8 @@ func (r request) serve(task Task, log func(string)) (result any, err error) {
 	if err != nil {
 		return nil, err
 	}
-	if err = img.furnish(); err == nil {
+	if err = img.furnish(log); err == nil {
+		env.Others = img.mounts()
 		result, err = task(context.Background(), env, r.Input)
 	}
 	err = errors.Join(img.full(err, env.tail.Flush()), endAll())

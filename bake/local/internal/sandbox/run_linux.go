@@ -25,7 +25,7 @@ const argv0 = "iibake-sandbox"
 const (
 	fdJob   = 3 // read: the request, then nothing; ends when the parent is gone
 	fdReply = 4 // write: replies
-	fdLoop  = 5 // the loop device
+	fdLoop  = 5 // the loop device, and behind it those of other parts of the disk
 )
 
 // Run runs a job and stores its result in out, which may be nil. When it returns the sandbox is gone: its processes have
@@ -42,12 +42,8 @@ func Run(ctx context.Context, j Job, out any) (err error) {
 	}
 	c := child{req: request{Task: j.Task, Input: input}, log: j.Log}
 	if j.Root != nil {
-		if c.loop, err = attach(ctx, *j.Root); err != nil {
-			return err
-		}
-		defer func() { err = errors.Join(err, c.loop.wait()) }() //nolint:contextcheck // also when ctx is cancelled
-		defer func() { _ = c.loop.file.Close() }()
-		if c.req.Disk, err = newDisk(j, c.loop.path); err != nil {
+		defer func() { err = errors.Join(err, c.detach()) }() //nolint:contextcheck // also when ctx is cancelled
+		if err := c.attach(ctx, j); err != nil {
 			return err
 		}
 	}
@@ -66,6 +62,44 @@ func Check() error {
 	return nil
 }
 
+// attach makes loop devices of the job's disk.
+func (c *child) attach(ctx context.Context, j Job) error {
+	own, err := attach(ctx, *j.Root)
+	if err != nil {
+		return err
+	}
+	c.loops = append(c.loops, own)
+	if c.req.Disk, err = newDisk(j, own.path); err != nil {
+		return err
+	}
+	for _, p := range j.Root.Others {
+		l, err := attach(ctx, Root{Disk: j.Root.Disk, Offset: p.Offset, Size: p.Size, ReadOnly: j.Root.ReadOnly})
+		if err != nil {
+			return err
+		}
+		c.loops = append(c.loops, l)
+		c.req.Disk.Others = append(c.req.Disk.Others, part{Dev: l.path, UUID: p.UUID, Label: p.Label})
+	}
+	return nil
+}
+
+// release closes this process's descriptors of the loop devices, which would keep them attached.
+func (c *child) release() {
+	for _, l := range c.loops {
+		_ = l.file.Close()
+	}
+}
+
+// detach returns when no loop device holds the disk any more.
+func (c *child) detach() error {
+	c.release()
+	var errs []error
+	for _, l := range c.loops {
+		errs = append(errs, l.wait())
+	}
+	return errors.Join(errs...)
+}
+
 func newDisk(j Job, dev string) (*disk, error) {
 	d := &disk{Dev: dev, Size: j.Root.Size, ReadOnly: j.Root.ReadOnly, Bare: j.Bare || j.Root.ReadOnly}
 	if d.Size == 0 {
@@ -80,9 +114,9 @@ func newDisk(j Job, dev string) (*disk, error) {
 
 // child is a sandbox as its parent sees it.
 type child struct {
-	req  request
-	loop *loop // nil without a disk
-	log  func(string)
+	req   request
+	loops []*loop // the root's first; none without a disk
+	log   func(string)
 }
 
 // run returns the last message of the sandbox, once its process is reaped.
@@ -108,9 +142,7 @@ func (c *child) run(ctx context.Context) (reply, error) {
 	if err != nil {
 		return reply{}, startError(err)
 	}
-	if c.loop != nil {
-		_ = c.loop.file.Close() // the sandbox has its own; this one would keep the device attached
-	}
+	c.release() // the sandbox has its own
 	told := json.NewEncoder(tell).Encode(c.req)
 	last := c.listen(replies)
 	err = cmp.Or(cmd.Wait(), told) // where the process is gone before it was told, its end says why
@@ -131,8 +163,8 @@ func (c *child) command(ctx context.Context, jobs, answer *os.File, crash io.Wri
 	cmd.Dir = "/"
 	cmd.Stderr = crash
 	cmd.ExtraFiles = []*os.File{jobs, answer}
-	if c.loop != nil {
-		cmd.ExtraFiles = append(cmd.ExtraFiles, c.loop.file)
+	for _, l := range c.loops {
+		cmd.ExtraFiles = append(cmd.ExtraFiles, l.file)
 	}
 	cmd.SysProcAttr = &syscall.SysProcAttr{
 		Cloneflags: unix.CLONE_NEWNS | unix.CLONE_NEWPID | unix.CLONE_NEWUTS | unix.CLONE_NEWIPC,

@@ -35,6 +35,13 @@ type Root struct {
 	Disk         *os.File // stays open and with its owner; may have no name any more
 	Offset, Size int64    // bytes; a size of 0 means up to the end of the disk
 	ReadOnly     bool     // nothing is written, not even the journal
+	Others       []Part   // of the disk; those that the image's fstab names are mounted where it says
+}
+
+// Part is another part of the disk that holds a filesystem: ext4, XFS, Btrfs or FAT.
+type Part struct {
+	Offset, Size int64  // bytes
+	UUID, Label  string // of the partition, not of its filesystem; may be empty
 }
 
 // Job is one call of a task.
@@ -50,6 +57,7 @@ type Job struct {
 type Env struct {
 	Root    string            // where the root filesystem is mounted; empty without one
 	Dev     string            // its loop device
+	Others  []string          // where further filesystems of the disk are mounted, below Root
 	Scratch string            // an empty folder in memory, gone with the sandbox
 	Log     func(line string) // sends a line to Job.Log
 
@@ -91,13 +99,17 @@ type request struct {
 	Disk  *disk
 }
 
-// disk is a Root as the sandbox gets it, its loop device at descriptor fdLoop.
+// disk is a Root as the sandbox gets it, its loop device at descriptor fdLoop, those of the others behind it.
 type disk struct {
 	Dev      string // /dev/loopN
 	Size     int64
 	ReadOnly bool
 	Bare     bool
+	Others   []part
 }
+
+// part is a Part as the sandbox gets it.
+type part struct{ Dev, UUID, Label string }
 
 // reply is one message of the sandbox. The last one carries Result or Error.
 type reply struct {

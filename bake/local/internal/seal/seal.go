@@ -28,13 +28,23 @@ func Run(ctx context.Context, root sandbox.Root, log func(string)) error {
 	if err := sandbox.Run(ctx, sandbox.Job{Task: TaskName, Root: &root, Bare: true, Log: log}, nil); err != nil {
 		return fmt.Errorf("seal: %w", err)
 	}
+	for _, p := range root.Others {
+		if err := finish(ctx, sandbox.Root{Disk: root.Disk, Offset: p.Offset, Size: p.Size}); err != nil {
+			return err
+		}
+	}
+	return finish(ctx, root)
+}
+
+// finish makes free space zero where trimming could not, and checks the filesystem.
+func finish(ctx context.Context, root sandbox.Root) error {
 	size := root.Size
 	if size == 0 {
 		size = math.MaxInt64 - root.Offset
 	}
 	fs, err := ext4.Open(io.NewSectionReader(root.Disk, root.Offset, size))
 	if errors.Is(err, errors.ErrUnsupported) {
-		return nil // XFS and Btrfs are checked by having been unmounted well
+		return nil // XFS, Btrfs and FAT are checked by having been unmounted well
 	}
 	if err == nil && fs.BlockSize() < trimmable {
 		err = scrub(root, fs)

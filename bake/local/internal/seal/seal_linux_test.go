@@ -267,3 +267,41 @@ func blocks(b *testing.B, disk *os.File) []bake.Digest {
 		at = (data>>19 + 1) << 19
 	}
 }
+
+func TestOtherFilesystemsOfTheDiskAreTrimmedToo(t *testing.T) {
+	const rootSize, bootSize = 32 << 20, 16 << 20
+	f, err := os.CreateTemp(t.TempDir(), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = f.Close() }()
+	tree := sandboxtest.Busybox(t)
+	tree["boot/"], tree["etc/fstab"] = "", "LABEL=BOOT /boot ext4 defaults 0 2\n"
+	for at, part := range map[int64]*os.File{
+		0: sandboxtest.Disk(t, rootSize, tree), rootSize: sandboxtest.Disk(t, bootSize, sandboxtest.Files{}, "-L", "BOOT", "-b", "4096"),
+	} {
+		if _, err := part.Seek(0, io.SeekStart); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.Copy(io.NewOffsetWriter(f, at), part); err != nil {
+			t.Fatal(err)
+		}
+	}
+	root := sandbox.Root{Disk: f, Size: rootSize, Others: []sandbox.Part{{Offset: rootSize, Size: bootSize}}}
+	const gone = "the initrd that was replaced"
+	script := "i=0; while [ $i -lt 2000 ]; do echo " + gone + " >> /boot/initrd; i=$((i+1)); done; sync; rm /boot/initrd"
+	if err := sandbox.Run(t.Context(), sandbox.Job{Task: "sh", Root: &root, Input: script}, nil); err != nil {
+		t.Fatal(err)
+	}
+	if err := seal.Run(t.Context(), root, nil); err != nil {
+		t.Fatal(err)
+	}
+	sandboxtest.NothingLeft(t)
+	all, err := io.ReadAll(io.NewSectionReader(f, 0, rootSize+bootSize))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if bytes.Contains(all, []byte(gone)) {
+		t.Error("what was deleted from /boot can still be read from the disk")
+	}
+}

@@ -31,7 +31,13 @@ func Task(_ context.Context, e *sandbox.Env, _ json.RawMessage) (any, error) {
 	if s.makesNoHostKeys() {
 		e.Log("this image has an SSH server, but no cloud-init that makes its host keys: nobody can log in unless something else makes them")
 	}
-	return nil, trim(e.Root)
+	for _, mount := range append(e.Others, e.Root) {
+		// FAT can be trimmed by newer kernels only, and is hardly ever written to.
+		if err := trim(mount); err != nil && (mount == e.Root || !errors.Is(err, unix.ENOTTY)) {
+			return nil, err
+		}
+	}
+	return nil, nil //nolint:nilnil // there is nothing to tell
 }
 
 // sealer changes an image. What is as it should be is not written to.
