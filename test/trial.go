@@ -47,15 +47,22 @@ func (t *trial) run(ctx context.Context) (err error) {
 	}
 	defer func() { err = errors.Join(err, t.machine.Close()) }()
 	if client := t.reach(ctx, task, boot, start); client != nil {
-		t.check(ctx, client, boot, true)
+		t.judgeBoot(ctx, client, boot, true)
 		if client = t.reboot(ctx, client, boot); client != nil {
-			t.check(ctx, client, boot+rebooted, false)
+			t.judgeBoot(ctx, client, boot+rebooted, false)
 		}
 	}
 	if failed(t.results) {
 		t.console = append([]string{"serial console of the boot by " + boot + ":"}, t.machine.Console(consoleKept)...)
 	}
 	return context.Cause(ctx)
+}
+
+// judgeBoot makes the checks of the boot that was just reached.
+func (t *trial) judgeBoot(ctx context.Context, client *ssh.Client, boot string, first bool) {
+	began := time.Now()
+	t.check(ctx, client, boot, first)
+	t.boots[len(t.boots)-1].Checks = bake.Duration(time.Since(began))
 }
 
 const rebooted = ", rebooted"

@@ -35,6 +35,7 @@ type Boot struct {
 	Name        string        `json:"name"`        // as in Result.Boot
 	Accelerator string        `json:"accelerator"` // kvm, or tcg: an emulated machine, many times slower
 	SSH         bake.Duration `json:"ssh"`         // from power on or reset until SSH answered
+	Checks      bake.Duration `json:"checks"`      // from then on until the last check was done
 }
 
 // Verdict is the outcome of judging one image. Its record never changes; judging the image again gives another one.

@@ -1,6 +1,8 @@
 package state
 
 import (
+	"reflect"
+	"slices"
 	"sync"
 	"time"
 
@@ -39,6 +41,41 @@ type Region struct {
 	mu    sync.RWMutex
 	now   time.Time
 	then  []func()
+
+	tables []namedTable // of the fields above, where changes are kept
+}
+
+// namedTable is a table under the name of its field.
+type namedTable struct {
+	name string
+	anyTable
+}
+
+// noteChanges has the tables remember what is changed.
+func (r *Region) noteChanges() {
+	r.tables = r.allTables()
+	for _, t := range r.tables {
+		t.note()
+	}
+}
+
+// allTables finds the tables among the fields, so that adding a field is all that a new kind of record needs.
+func (r *Region) allTables() []namedTable {
+	var all []namedTable
+	v := reflect.ValueOf(r).Elem()
+	for i := range v.NumField() {
+		if field := v.Type().Field(i); field.IsExported() {
+			if t, ok := v.Field(i).Addr().Interface().(anyTable); ok {
+				all = append(all, namedTable{field.Name, t})
+			}
+		}
+	}
+	return all
+}
+
+// changed reports whether there is something to keep.
+func (r *Region) changed() bool {
+	return slices.ContainsFunc(r.tables, func(t namedTable) bool { return t.dirtyLen() > 0 })
 }
 
 // Key is the key of what an account has named.

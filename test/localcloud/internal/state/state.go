@@ -13,7 +13,8 @@ import (
 
 // Store is the regions of one cloud.
 type Store struct {
-	clock clock.Clock
+	clock  clock.Clock
+	keeper *keeper // nil where everything is in memory only
 
 	mu      sync.Mutex
 	regions map[string]*Region
@@ -27,9 +28,11 @@ func (s *Store) Clock() clock.Clock { return s.clock }
 
 // Update calls f with a region that nobody else sees meanwhile, and keeps what it changed, also where it fails: validate first,
 // then change. Then the functions that f left with Region.Then are called, without the lock. f must not call Update or View.
+//
+// What was changed is on record after the next [Store.Sync], which a change that nobody waits for gets by itself within moments.
 func (s *Store) Update(region string, f func(*Region) error) error {
 	r := s.region(region)
-	then, err := r.update(f)
+	then, err := s.update(r, f)
 	for _, call := range then {
 		call()
 	}
@@ -61,17 +64,23 @@ func (s *Store) region(name string) *Region {
 	r := s.regions[name]
 	if r == nil {
 		r = &Region{Name: name, clock: s.clock}
+		if s.keeper != nil {
+			r.noteChanges()
+		}
 		s.regions[name] = r
 	}
 	return r
 }
 
-func (r *Region) update(f func(*Region) error) ([]func(), error) {
+func (s *Store) update(r *Region, f func(*Region) error) ([]func(), error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.now = r.clock.Now()
 	err := f(r)
 	then := r.then
 	r.then = nil
+	if s.keeper != nil && r.changed() {
+		s.keeper.expect(s)
+	}
 	return then, err
 }

@@ -1,6 +1,8 @@
 package state
 
 import (
+	"encoding/json"
+	"fmt"
 	"iter"
 	"maps"
 	"slices"
@@ -9,7 +11,7 @@ import (
 // Table is the records of one kind in a region, by key. It is only used under the region's lock.
 type Table[T any] struct {
 	rows  map[string]*T
-	dirty map[string]bool // keys changed since the last commit
+	dirty map[string]bool // keys changed since the last commit; nil where nobody commits
 }
 
 // Get returns a record for reading, or nil.
@@ -59,8 +61,78 @@ func (t *Table[T]) Sorted() iter.Seq2[string, *T] {
 }
 
 func (t *Table[T]) touch(key string) {
+	if t.dirty != nil {
+		t.dirty[key] = true
+	}
+}
+
+// anyTable is a Table of whatever records: what keeping them needs. All its calls are made under the region's lock.
+type anyTable interface {
+	// note has changes remembered from now on.
+	note()
+	// dirtyLen returns how many keys were changed since the last take.
+	dirtyLen() int
+	// take encodes what was changed since the last take; a record that is gone is nil. Nothing is taken where it fails.
+	take() (map[string][]byte, error)
+	// untake says that what was taken under these keys was not kept.
+	untake(map[string][]byte)
+	// load adds a record as take encoded it.
+	load(key string, row []byte) error
+	// encode encodes every record.
+	encode() (map[string][]byte, error)
+}
+
+func (t *Table[T]) note() {
 	if t.dirty == nil {
 		t.dirty = map[string]bool{}
 	}
-	t.dirty[key] = true
+}
+
+func (t *Table[T]) dirtyLen() int { return len(t.dirty) }
+
+func (t *Table[T]) take() (map[string][]byte, error) {
+	rows, err := t.encodeKeys(maps.Keys(t.dirty), len(t.dirty))
+	if err == nil {
+		clear(t.dirty)
+	}
+	return rows, err
+}
+
+func (t *Table[T]) untake(rows map[string][]byte) {
+	for key := range rows {
+		t.touch(key)
+	}
+}
+
+func (t *Table[T]) load(key string, row []byte) error {
+	record := new(T)
+	if err := json.Unmarshal(row, record); err != nil {
+		return err
+	}
+	if t.rows == nil {
+		t.rows = map[string]*T{}
+	}
+	t.rows[key] = record
+	return nil
+}
+
+func (t *Table[T]) encode() (map[string][]byte, error) {
+	return t.encodeKeys(maps.Keys(t.rows), len(t.rows))
+}
+
+func (t *Table[T]) encodeKeys(keys iter.Seq[string], n int) (map[string][]byte, error) {
+	rows := make(map[string][]byte, n)
+	for key := range keys {
+		rows[key] = nil
+		record := t.rows[key]
+		if record == nil {
+			continue
+		}
+		row, err := json.Marshal(record)
+		if err != nil {
+			return nil, fmt.Errorf("%T %s: %w", record, key, err)
+		}
+		rows[key] = row
+	}
+	return rows, nil
 }
