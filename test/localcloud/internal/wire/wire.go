@@ -24,6 +24,7 @@ type Call struct {
 	Caller    string    // ARN of the caller
 	RequestID string    // also in the response
 	Time      time.Time // of the cloud's clock, when the request came
+	Input     any       // what the handler gets: *ec2.RunInstancesInput, ...; not to be changed
 }
 
 // Error is an answer of a service that says no. A handler's other errors become its InternalFailure.
