@@ -62,7 +62,7 @@ type Volume struct {
 type KeyPair struct {
 	ec2types.KeyPairInfo
 	Account   string
-	PublicKey string // as in authorized_keys
+	PublicKey string `json:"AuthorizedKey"` // as in authorized_keys; on disk under a name of its own beside that of KeyPairInfo
 }
 
 // SecurityGroup is a security group with its rules.
