@@ -46,7 +46,7 @@ func (c *Chooser) Next() bool {
 		o.Every > 0 && n%o.Every != 0,
 		o.After > 0 && n <= o.After,
 		o.Times > 0 && c.Chosen >= o.Times,
-		o.Probability > 0 && clock.Random(c.Seed, c.Name, uint64(n))() >= o.Probability:
+		o.Probability > 0 && clock.Random(c.Seed, c.Name, n)() >= o.Probability:
 		return false
 	}
 	c.Chosen++
