@@ -11,6 +11,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"github.com/iibake/iibake/bake/internal/flock"
 )
 
 // Dir is a catalog in a folder of a file system that has locks. The folder holds
@@ -76,7 +78,7 @@ func (d *Dir) resume() {
 		return
 	}
 	defer func() { _ = f.Close() }()
-	if tryLock(f, exclusive) == nil {
+	if flock.Try(f, flock.Exclusive) == nil {
 		_, _ = d.load(f)
 	}
 }

@@ -14,7 +14,7 @@ import (
 	"strings"
 	"time"
 
-	"golang.org/x/sys/unix"
+	"github.com/iibake/iibake/bake/internal/flock"
 )
 
 const (
@@ -109,43 +109,19 @@ func (d *Dir) openLocked(ctx context.Context) (*os.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := lockFile(ctx, f, exclusive); err != nil {
+	if err := lockFile(ctx, f, flock.Exclusive); err != nil {
 		return nil, errors.Join(err, f.Close())
 	}
 	return f, nil
 }
 
-const (
-	exclusive = unix.LOCK_EX
-	shared    = unix.LOCK_SH
-)
-
 // lockFile waits for a lock on f that ends when f is closed or the process dies.
-func lockFile(ctx context.Context, f *os.File, how int) error {
-	const longest = 5 * time.Millisecond // about what a change takes
-	for wait := time.Millisecond; ; wait = min(2*wait, longest) {
-		err := tryLock(f, how)
-		if !errors.Is(err, unix.EWOULDBLOCK) {
-			return err
-		}
-		select {
-		case <-ctx.Done():
-			return fmt.Errorf("waiting for another process to leave the catalog: %w", ctx.Err())
-		case <-time.After(wait):
-		}
+func lockFile(ctx context.Context, f *os.File, mode flock.Mode) error {
+	err := flock.Lock(ctx, f, mode, nil)
+	if err != nil && ctx.Err() != nil {
+		return fmt.Errorf("waiting for another process to leave the catalog: %w", err)
 	}
-}
-
-func tryLock(f *os.File, how int) error {
-	for {
-		err := unix.Flock(int(f.Fd()), how|unix.LOCK_NB)
-		if err == nil {
-			return nil
-		}
-		if !errors.Is(err, unix.EINTR) {
-			return fmt.Errorf("lock %s: %w", f.Name(), err)
-		}
-	}
+	return err
 }
 
 // load reads the end of the locked journal f, cuts off a torn last line, and settles what a killed process left behind.

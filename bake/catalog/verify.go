@@ -12,6 +12,8 @@ import (
 	"os"
 	"slices"
 	"strings"
+
+	"github.com/iibake/iibake/bake/internal/flock"
 )
 
 // Verify implements [Catalog]. A change that a killed process left half made is no problem: the next change completes or
@@ -21,7 +23,7 @@ func (d *Dir) Verify(ctx context.Context) ([]Problem, error) {
 	f, err := os.Open(d.journal())
 	if err == nil {
 		defer func() { _ = f.Close() }()
-		err = lockFile(ctx, f, shared)
+		err = lockFile(ctx, f, flock.Shared)
 	}
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("verify: %w", err)

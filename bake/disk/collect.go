@@ -9,9 +9,8 @@ import (
 	"slices"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/iibake/iibake/bake"
+	"github.com/iibake/iibake/bake/internal/flock"
 )
 
 // Collected is what a collection removed, or would remove.
@@ -25,13 +24,14 @@ type Collected struct {
 
 // Collect removes what nothing speaks for: layers that were not used for longer than olderThan, then manifests, then blocks.
 // For a manifest speak live, a layer that stays, an import less than olderThan ago, and a [Store] of a running process that
-// is open and has imported, materialised or looked it up. Manifests in live that the store does not hold are passed over.
+// is open and has imported, materialised or looked it up, and those who keep it by name. Manifests in live that the store does
+// not hold are passed over. Drafts are left alone, but for those that nobody has written to for a week.
 //
 // It waits until nobody is importing, and keeps everybody from importing while it works. Killed at any point it leaves whole
 // disks. A dry run removes nothing. A manifest that has to stay and is corrupt is an error that wraps [ErrCorrupt], and
 // nothing is removed, for nobody knows its blocks.
 func (s *Store) Collect(ctx context.Context, live []bake.Digest, olderThan time.Duration, dryRun bool) (Collected, error) {
-	unlock, err := s.lock(ctx, exclusive)
+	unlock, err := s.lock(ctx, flock.Exclusive)
 	if err != nil {
 		return Collected{}, fmt.Errorf("collect: %w", err)
 	}
@@ -73,7 +73,11 @@ func (c *collector) run(ctx context.Context, live []bake.Digest, dryRun bool) er
 	if err != nil {
 		return err
 	}
-	for _, d := range slices.Concat(pins, live) {
+	kept, err := c.s.kept()
+	if err != nil {
+		return err
+	}
+	for _, d := range slices.Concat(pins, kept, live) {
 		c.spoken[d] = true
 	}
 	layers, err := c.doomed(layersDir, c.keepLayer)
@@ -102,7 +106,7 @@ func (c *collector) run(ctx context.Context, live []bake.Digest, dryRun bool) er
 	if err := c.s.remove(ctx, blocksDir, blocks); err != nil {
 		return err
 	}
-	return c.s.sweepLeftovers()
+	return errors.Join(c.s.sweepLeftovers(), c.s.sweepDrafts(time.Now().Add(-draftAge)))
 }
 
 func (c *collector) keepLayer(e entry) (bool, error) {
@@ -202,8 +206,8 @@ func (s *Store) remove(ctx context.Context, dir string, names []bake.Digest) err
 // undo removes blocks that an import has stored before it failed, for it may have filled up the filesystem of the whole
 // machine. While others work with the store it leaves that to the next collection: they may count on the blocks.
 func (s *Store) undo(ctx context.Context, stored []bake.Digest) error {
-	unlock, err := s.tryLock(lockFile, exclusive)
-	if errors.Is(err, unix.EWOULDBLOCK) {
+	unlock, err := s.tryLock(lockFile, flock.Exclusive)
+	if errors.Is(err, flock.ErrBusy) {
 		return nil
 	}
 	if err != nil {

@@ -34,6 +34,8 @@ const (
 	manifestsDir = "manifests" // HEX → canonical JSON; its time is that of the last import
 	layersDir    = "layers"    // HEX of the key → digest of a manifest; its time is that of the last use
 	sessionsDir  = "sessions"  // one file for each running process: the manifests that it works with
+	draftsDir    = "drafts"    // a folder for each disk that is being put together
+	keptDir      = "kept"      // one file for each manifest that is held by name
 	tmpDir       = "tmp"       // files being written
 )
 
@@ -43,6 +45,7 @@ type Store struct {
 	codec   func() (*codec, error)
 	buffers sync.Pool // of *buffer
 	session session
+	drafts  drafts
 	sound   sync.Map // bake.Digest → nothing: blocks that this Store has read or written whole
 }
 
@@ -53,7 +56,7 @@ func Open(dir string) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open block store: %w", err)
 	}
-	for _, sub := range []string{blocksDir, manifestsDir, layersDir, sessionsDir, tmpDir} {
+	for _, sub := range []string{blocksDir, manifestsDir, layersDir, sessionsDir, draftsDir, keptDir, tmpDir} {
 		if err := os.MkdirAll(filepath.Join(dir, sub), 0o700); err != nil {
 			return nil, fmt.Errorf("open block store: %w", err)
 		}
@@ -65,8 +68,11 @@ func Open(dir string) (*Store, error) {
 }
 
 // Close gives up the hold on the manifests that s has worked with: from now on [Store.Collect] may remove them. The end of
-// the process, however it comes about, does the same.
-func (s *Store) Close() error { return s.session.close() }
+// the process, however it comes about, does the same. Drafts are closed, and stay.
+func (s *Store) Close() error {
+	s.closeDrafts()
+	return s.session.close()
+}
 
 func (s *Store) path(dir, name string) string { return filepath.Join(s.dir, dir, name) }
 

@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/iibake/iibake/bake"
+	"github.com/iibake/iibake/bake/internal/flock"
 )
 
 // writers is how many blocks are on their way to stable storage at once. A filesystem commits them together, which makes a
@@ -63,7 +64,7 @@ func (im *importer) run(ctx context.Context, base bake.Digest) (bake.Digest, err
 	if err := im.s.tidy(); err != nil {
 		return "", err
 	}
-	unlock, err := im.s.lock(ctx, shared)
+	unlock, err := im.s.lock(ctx, flock.Shared)
 	if err != nil {
 		return "", err
 	}

@@ -8,9 +8,8 @@ import (
 	"path/filepath"
 	"sync"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/iibake/iibake/bake"
+	"github.com/iibake/iibake/bake/internal/flock"
 )
 
 // session names the manifests that a process works with. Between an import and the record of the image that it belongs to,
@@ -47,7 +46,7 @@ func (s *session) start() error {
 	if err != nil {
 		return err
 	}
-	if err := flock(f, exclusive); err != nil {
+	if err := flock.Try(f, flock.Exclusive); err != nil {
 		return errors.Join(err, f.Close(), os.Remove(f.Name()))
 	}
 	s.file, s.pins = f, map[bake.Digest]struct{}{}
@@ -71,7 +70,7 @@ func (s *session) close() error {
 
 // hold keeps a manifest from being collected for as long as s is open, and reads it.
 func (s *Store) hold(ctx context.Context, d bake.Digest) (Manifest, error) {
-	unlock, err := s.lock(ctx, shared)
+	unlock, err := s.lock(ctx, flock.Shared)
 	if err != nil {
 		return Manifest{}, err
 	}
@@ -113,10 +112,10 @@ func readSession(name string) ([]bake.Digest, error) {
 		return nil, err
 	}
 	defer func() { _ = f.Close() }()
-	switch err := flock(f, exclusive); {
+	switch err := flock.Try(f, flock.Exclusive); {
 	case err == nil:
 		return nil, errEnded
-	case !errors.Is(err, unix.EWOULDBLOCK):
+	case !errors.Is(err, flock.ErrBusy):
 		return nil, err
 	}
 	var pins []bake.Digest
@@ -130,8 +129,8 @@ func readSession(name string) ([]bake.Digest, error) {
 // tidy removes what processes that were killed have left behind, unless somebody else is at work: then their temporary
 // files cannot be told from those in use.
 func (s *Store) tidy() error {
-	unlock, err := s.tryLock(lockFile, exclusive)
-	if errors.Is(err, unix.EWOULDBLOCK) {
+	unlock, err := s.tryLock(lockFile, flock.Exclusive)
+	if errors.Is(err, flock.ErrBusy) {
 		return nil
 	}
 	if err != nil {

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/iibake/iibake/bake"
+	"github.com/iibake/iibake/bake/internal/flock"
 )
 
 // Manifest reads a manifest and verifies it. The error wraps [ErrNotFound] or [ErrCorrupt].
@@ -50,7 +51,7 @@ func (s *Store) Layer(ctx context.Context, key bake.Digest) (bake.Digest, error)
 }
 
 func (s *Store) layer(ctx context.Context, key bake.Digest) (bake.Digest, error) {
-	unlock, err := s.lock(ctx, shared)
+	unlock, err := s.lock(ctx, flock.Shared)
 	if err != nil {
 		return "", err
 	}
@@ -104,7 +105,7 @@ func (s *Store) setLayer(ctx context.Context, key, manifest bake.Digest) error {
 	if _, err := bake.ParseDigest(string(key)); err != nil {
 		return err
 	}
-	unlock, err := s.lock(ctx, shared)
+	unlock, err := s.lock(ctx, flock.Shared)
 	if err != nil {
 		return err
 	}

@@ -9,7 +9,7 @@ import (
 	"strings"
 
 	"github.com/iibake/iibake/bake"
-	"github.com/iibake/iibake/bake/local/internal/flock"
+	"github.com/iibake/iibake/bake/internal/flock"
 )
 
 // lock makes sure that one bake of an image runs at a time on this machine.
@@ -39,7 +39,7 @@ func Lock(ctx context.Context, path, name string, r bake.Reporter) (unlock func(
 
 func waitForLock(ctx context.Context, f *os.File, name string, r bake.Reporter) error {
 	var task *bake.Task
-	err := flock.Lock(ctx, f, func() {
+	err := flock.Lock(ctx, f, flock.Exclusive, func() {
 		task = bake.StartTask(r, name, "wait", nil)
 		task.Note("another build of %s is running (process %s): waiting for it", name, holder(f))
 	})

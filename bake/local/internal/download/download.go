@@ -16,7 +16,7 @@ import (
 	"time"
 
 	"github.com/iibake/iibake/bake"
-	"github.com/iibake/iibake/bake/local/internal/flock"
+	"github.com/iibake/iibake/bake/internal/flock"
 )
 
 const (
@@ -61,7 +61,7 @@ func (d File) get(ctx context.Context) (string, error) {
 		return "", err
 	}
 	defer func() { _ = part.Close() }()
-	if err := flock.Lock(ctx, part, func() {}); err != nil {
+	if err := flock.Lock(ctx, part, flock.Exclusive, nil); err != nil {
 		return "", err
 	}
 	if exists(path) {
