@@ -50,6 +50,15 @@ type Instance struct {
 	Group       string    // name of the Auto Scaling group that launched it; may be empty
 	Terminated  time.Time // when it was; zero before
 	Reservation string    // reservation id
+	// Address is the private address that it holds in its subnet; where it answers stands in PrivateIpAddress.
+	Address string
+	// PublicAddress says that it gets a public address whenever it starts.
+	PublicAddress  bool
+	StopProtection bool // against stopping by the API
+	Shutdown       ec2types.ShutdownBehavior
+	Starts         int       // how often it was told to start; the first is its launch
+	Impaired       time.Time // since when its status checks fail; zero where they do not
+	Credits        string    // standard or unlimited of a burstable type, otherwise empty
 }
 
 // Volume is an EBS volume of an instance.
