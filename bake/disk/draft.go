@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/iibake/iibake/bake"
+	"github.com/iibake/iibake/bake/internal/flock"
 )
 
 // ErrSealed is wrapped when a block is put into a draft that is being sealed, has been, or is gone.
@@ -260,7 +261,7 @@ func (d *Draft) seal(ctx context.Context, size int64, base bake.Digest) (bake.Di
 		return "", ErrSealed
 	}
 	d.sealed = true
-	unlock, err := d.s.lock(ctx, shared)
+	unlock, err := d.s.lock(ctx, flock.Shared)
 	if err != nil {
 		return "", err
 	}

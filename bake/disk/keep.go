@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/iibake/iibake/bake"
+	"github.com/iibake/iibake/bake/internal/flock"
 )
 
 // Keep holds a manifest of the store against [Store.Collect] under a name, in place of the one that it may hold, until Release. It is for
@@ -24,7 +25,7 @@ func (s *Store) keep(ctx context.Context, name string, d bake.Digest) error {
 	if err := checkName(name); err != nil {
 		return err
 	}
-	unlock, err := s.lock(ctx, shared)
+	unlock, err := s.lock(ctx, flock.Shared)
 	if err != nil {
 		return err
 	}
