@@ -14,6 +14,7 @@ import (
 
 	"github.com/iibake/iibake/bake"
 	"github.com/iibake/iibake/cmd/iibake/internal/ui"
+	"github.com/iibake/iibake/cmd/iibake/internal/uitest"
 	"github.com/iibake/iibake/promote"
 	"github.com/iibake/iibake/test"
 )
@@ -299,5 +300,5 @@ func TestReport(t *testing.T) {
 	if err := errors.Join(errOutput, errSummary); err != nil {
 		t.Fatal(err)
 	}
-	golden(t, "report", fmt.Sprintf("%s--- output\n%s--- summary\n%s", &text, output, summary))
+	uitest.Golden(t, "report", fmt.Sprintf("%s--- output\n%s--- summary\n%s", &text, output, summary))
 }

@@ -3,37 +3,15 @@ package ui_test
 import (
 	"context"
 	"errors"
-	"flag"
 	"fmt"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/iibake/iibake/bake"
 	"github.com/iibake/iibake/cmd/iibake/internal/ui"
+	"github.com/iibake/iibake/cmd/iibake/internal/uitest"
 )
-
-var update = flag.Bool("update", false, "rewrite the golden files")
-
-// golden compares got with a file below testdata.
-func golden(t *testing.T, name, got string) {
-	t.Helper()
-	file := filepath.Join("testdata", name+".golden")
-	if *update {
-		if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got != string(want) {
-		t.Errorf("%s: got\n%s\nwant\n%s", name, got, want)
-	}
-}
 
 // story is a run with everything that can happen in one. The clock stands at the time of the event.
 func story() []bake.Event {
@@ -112,7 +90,7 @@ func TestTerminal(t *testing.T) {
 			r.Close()
 			r.Close()
 			fmt.Fprintf(&pictures, "--- closed\n%s", s.String())
-			golden(t, "terminal-"+c.name, pictures.String())
+			uitest.Golden(t, "terminal-"+c.name, pictures.String())
 		})
 	}
 }
@@ -176,7 +154,7 @@ func TestPlain(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			var b strings.Builder
 			play(t, &b, o, nil).Close()
-			golden(t, name, b.String())
+			uitest.Golden(t, name, b.String())
 		})
 	}
 }
