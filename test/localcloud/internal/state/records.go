@@ -22,9 +22,41 @@ type Image struct {
 type Snapshot struct {
 	ec2types.Snapshot
 	Disk        bake.Digest // manifest in the block store, once it is complete
+	Restored    bake.Digest // what a volume made of it reads: Disk, but where absent blocks of an encrypted one are garbage
 	Parent      string      // of EBS direct; may be empty
+	Lineage     string      // what it has in common with those that it can be compared with by EBS direct
 	Permissions []ec2types.CreateVolumePermission
 	ReadableAt  time.Time // from when on EBS direct knows it
+	Direct      *Direct   // of one that EBS direct made; nil otherwise
+	Source      *Source   // of a copy that is not there yet; nil otherwise
+	Deleted     bool      // its blocks are being given up; it counts as gone
+}
+
+// Direct is what EBS direct was told of a snapshot.
+type Direct struct {
+	Base       bake.Digest   // manifest of the parent; may be empty
+	Timeout    time.Duration // how long it may be open without anybody writing to it
+	WritableAt time.Time     // from when on blocks are taken
+	Completion *Completion   // nil while it is open
+}
+
+// Completion is what CompleteSnapshot was told.
+type Completion struct {
+	At       time.Time
+	Count    int32
+	Checksum string // base64; may be empty
+}
+
+// Source is what a snapshot or an image is to be copied from.
+type Source struct {
+	Region, ID string
+	Ready      time.Time // when the copy is to be done
+}
+
+// Settings are those of an account in a region.
+type Settings struct {
+	EncryptVolumes bool   // new volumes and snapshots, where nobody says otherwise
+	VolumeKey      string // KMS key for them; empty for AWS's own
 }
 
 // SnapshotBlocks is what has been written to a snapshot that is still open.

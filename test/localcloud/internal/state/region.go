@@ -25,6 +25,7 @@ type Region struct {
 	SecurityGroups  Table[SecurityGroup]  // by group id
 	VPCs            Table[VPC]            // by VPC id
 	Subnets         Table[Subnet]         // by subnet id
+	Settings        Table[Settings]       // by account
 	// Auto Scaling
 	Groups    Table[Group]   // by Key(account, name)
 	Refreshes Table[Refresh] // by refresh id
