@@ -50,7 +50,7 @@ func onOff(b bool) string {
 
 func arguments(s Spec, accel string, f *files, end sockets, ports map[int]string) *commandLine {
 	c := &commandLine{}
-	c.add("-name", strings.ReplaceAll(s.Name, ",", ",,"), "-nodefaults", "-no-user-config", "-display", "none", "-vga", "none",
+	c.add("-name", escape(s.Name), "-nodefaults", "-no-user-config", "-display", "none", "-vga", "none",
 		"-action", "reboot=shutdown") // see supervise
 	c.board(s.Arch, accel)
 	c.add("-m", strconv.FormatInt(int64(s.Memory/bake.MiB), 10)+"M", "-smp", strconv.Itoa(s.CPUs))
@@ -58,6 +58,10 @@ func arguments(s Spec, accel string, f *files, end sockets, ports map[int]string
 	c.add("-chardev", fmt.Sprintf("socket,id=qmp,fd=%d", c.fd(end.qmp)), "-mon", "chardev=qmp,mode=control")
 	c.add("-device", "virtio-rng-pci")
 	c.firmware(s.Firmware, f, end.bios)
+	if s.Instance != nil {
+		c.instance(s.Instance, end)
+		return c
+	}
 	c.disks(s.Bus, f)
 	c.network(s.Ports, ports)
 	return c

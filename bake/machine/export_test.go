@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"io"
+	"net"
 
 	"golang.org/x/crypto/ssh"
 
@@ -56,3 +57,6 @@ func RunOn(ctx context.Context, client *ssh.Client, command string, s Streams) e
 
 // Hopeless returns what a console's text means.
 func Hopeless(text string) string { return hopeless([]byte(text)) }
+
+// ServeNBD lets a connection read a disk.
+func ServeNBD(conn net.Conn, disk *io.SectionReader) { serveNBD(conn, disk) }

@@ -7,12 +7,9 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
-	"strconv"
 
 	"github.com/iibake/iibake/bake"
 	"github.com/iibake/iibake/bake/disk"
-	"github.com/iibake/iibake/bake/internal/child"
 )
 
 // files are the open files that QEMU inherits. None but the firmware's code and the disk has a name in a file system, so
@@ -36,6 +33,14 @@ func openFiles(ctx context.Context, s Spec, key login) (_ *files, err error) {
 			f.Close()
 		}
 	}()
+	if s.Firmware == bake.UEFI {
+		if f.code, f.vars, err = openUEFI(s); err != nil {
+			return nil, err
+		}
+	}
+	if s.Instance != nil {
+		return f, nil
+	}
 	if f.disk, err = os.Open(s.Disk); err != nil {
 		return nil, fmt.Errorf("root disk: %w", err)
 	}
@@ -45,11 +50,9 @@ func openFiles(ctx context.Context, s Spec, key login) (_ *files, err error) {
 	if f.seed, err = newSeed(s, key); err != nil {
 		return nil, fmt.Errorf("seed disk: %w", err)
 	}
-	if s.Firmware == bake.UEFI {
-		f.code, f.vars, err = openUEFI(s)
-		return f, err
+	if s.Firmware == bake.BIOS {
+		f.flaw, err = biosFlaw(f.disk)
 	}
-	f.flaw, err = biosFlaw(f.disk)
 	return f, err
 }
 
@@ -60,20 +63,12 @@ func newOverlay(ctx context.Context, root *os.File, s Spec) (_ *os.File, err err
 		return nil, err
 	}
 	size := max(end, int64(s.DiskSize))
-	exe, err := exec.LookPath("qemu-img")
-	if err != nil {
-		return nil, fmt.Errorf("%w: install the package qemu-utils (Debian, Ubuntu) or qemu-img (Fedora)", err)
-	}
 	f, err := disk.Scratch(s.Scratch)
 	if err != nil {
 		return nil, err
 	}
-	cmd := exec.CommandContext(ctx, exe, "create", "-q", "-f", "qcow2", "/dev/fd/3", strconv.FormatInt(size, 10))
-	cmd.ExtraFiles = []*os.File{f}
-	var said bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &said, &said
-	if err := child.Run(cmd); err != nil {
-		return nil, errors.Join(fmt.Errorf("qemu-img: %w: %s", err, bytes.TrimSpace(said.Bytes())), f.Close())
+	if err := formatQCOW2(ctx, f, size); err != nil {
+		return nil, errors.Join(err, f.Close())
 	}
 	return f, nil
 }

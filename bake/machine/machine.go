@@ -43,6 +43,7 @@ type Spec struct {
 	Ports    []int             // TCP ports of the guest, besides SSH, that are reachable on loopback
 	Console  io.Writer         // receives the serial console as it comes; may be nil
 	Scratch  string            // folder on a file system with room for what the guest writes; default /var/tmp
+	Instance *Instance         // makes it a server with disks and a network of its own; nil for a throwaway
 }
 
 // Machine is a running machine. Its methods are safe for concurrent use.

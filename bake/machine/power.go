@@ -17,33 +17,65 @@ type power struct {
 }
 
 // sockets are the connections of one process. QEMU inherits the other ends.
-type sockets struct{ qmp, bios *os.File }
+type sockets struct {
+	qmp, bios *os.File
+	// of an Instance
+	cable *os.File
+	bases []*os.File // where its drives read what they do not hold
+}
+
+func (s *sockets) close() { closeAll(append(s.bases, s.qmp, s.bios, s.cable)...) }
 
 // powerOn starts QEMU. The ports of this host are chosen anew where there are none from before.
 func (m *Machine) powerOn(ctx context.Context, exe string, s Spec, ports map[int]string) (_ *power, err error) {
 	var ours, theirs sockets
-	defer func() { closeAll(theirs.qmp, theirs.bios) }() // our copies of QEMU's ends would hide that it has hung up
-	if ours.qmp, theirs.qmp, err = socketPair(); err != nil {
-		return nil, err
-	}
-	if ours.bios, theirs.bios, err = socketPair(); err != nil {
-		closeAll(ours.qmp)
+	defer theirs.close() // our copies of QEMU's ends would hide that it has hung up
+	if err := connect(s, &ours, &theirs); err != nil {
+		ours.close()
 		return nil, err
 	}
 	p := &power{}
 	if p.process, err = startProcess(ctx, exe, arguments(s, m.accel, m.files, theirs, ports), m.console); err != nil {
-		closeAll(ours.qmp, ours.bios)
+		ours.close()
 		return nil, err
 	}
-	closeAll(theirs.qmp, theirs.bios)
-	go m.console.watchFirmware(ours.bios)
-	if p.monitor, err = newMonitor(ours.qmp, startup); err == nil {
-		p.ports, err = p.monitor.ports()
-	}
-	if err != nil {
+	theirs.close()
+	if err := m.attach(p, s, &ours); err != nil {
+		ours.close()
 		return nil, p.explain(err)
 	}
 	return p, nil
+}
+
+// connect makes the connections of one process.
+func connect(s Spec, ours, theirs *sockets) (err error) {
+	if ours.qmp, theirs.qmp, err = socketPair(); err != nil {
+		return err
+	}
+	if ours.bios, theirs.bios, err = socketPair(); err != nil {
+		return err
+	}
+	if s.Instance != nil {
+		return s.Instance.connect(ours, theirs)
+	}
+	return nil
+}
+
+// attach takes over our ends of the connections, each of which it removes from the list.
+func (m *Machine) attach(p *power, s Spec, ours *sockets) (err error) {
+	go m.console.watchFirmware(ours.bios)
+	ours.bios = nil
+	if s.Instance != nil {
+		if err := s.Instance.serve(ours); err != nil { // QEMU reads the disks before it greets
+			return err
+		}
+	}
+	p.monitor, err = newMonitor(ours.qmp, startup)
+	ours.qmp = nil
+	if err == nil && s.Instance == nil {
+		p.ports, err = p.monitor.ports()
+	}
+	return err
 }
 
 // explain ends a process that could not be started right, and turns the loss of its control socket into what it said when it

@@ -3,7 +3,6 @@ package machine
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"os/exec"
@@ -60,7 +59,7 @@ func ended(name string, err, cancelled error, stderr string) error {
 	case cancelled != nil:
 		return fmt.Errorf("%s was stopped: %w", name, cancelled)
 	case err == nil:
-		return errors.New("the guest powered off")
+		return ErrPoweredOff
 	}
 	return fmt.Errorf("%s: %w: %s", name, err, stderr)
 }
