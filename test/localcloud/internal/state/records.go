@@ -9,6 +9,7 @@ import (
 	elbtypes "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2/types"
 
 	"github.com/iibake/iibake/bake"
+	"github.com/iibake/iibake/test/localcloud/internal/autoscaling/refresh"
 )
 
 // Image is an AMI. A deregistered one stays as a record, for it answers differently from one that never was.
@@ -118,18 +119,58 @@ type VPC struct{ ec2types.Vpc }
 // Subnet is a subnet of a VPC.
 type Subnet struct{ ec2types.Subnet }
 
-// Group is an Auto Scaling group.
+// Group is an Auto Scaling group. Its own list of instances stays empty: the Members are what it has.
 type Group struct {
 	astypes.AutoScalingGroup
 	Account    string
 	Hooks      []astypes.LifecycleHook
 	Activities []astypes.Activity // newest last; the oldest are dropped
+	Members    []Member           // oldest first
+
+	ActiveRefresh string               // id of the refresh that is not at its end; or empty
+	Cause         string               // sentence that says why the desired capacity was changed last, until the group has reached it
+	ActsAt        time.Time            // when a difference from the desired capacity is acted upon; zero where there is none
+	CooledAt      time.Time            // when the cooldown after the last scaling activity ends
+	LaunchFailure string               // why the last launch failed; empty once one worked
+	Failures      int                  // launches that failed in a row
+	RetryAt       time.Time            // before, nothing is launched
+	BadZones      map[string]time.Time // zones in which a launch failed, and when
+	DeletedAt     time.Time            // when its deletion was asked for; zero before
+	EmptyAt       time.Time            // when a group that is deleted lost its last instance
 }
 
-// Refresh is an instance refresh.
+// Member is an instance of an Auto Scaling group.
+type Member struct {
+	astypes.Instance
+	Subnet    string
+	Launched  time.Time
+	InService time.Time // since when, last
+	DueAt     time.Time // when the next change of its lifecycle is due; zero where something else is waited for
+	Activity  string    // id of the activity that is under way, or empty
+	Actions   []LifecycleAction
+	Abandoned bool      // a lifecycle action at launch said so
+	EndingAt  time.Time // when its termination began; zero before
+	Ended     bool      // EC2 was told to terminate it
+	Unhealthy string    // what found it unhealthy, as activities put it; empty where nothing has
+	Standby   bool      // goes from EnteringStandby to Standby, or is there
+	Detach    bool      // leaves the group alive
+}
+
+// LifecycleAction is a lifecycle hook that an instance waits for.
+type LifecycleAction struct {
+	Hook, Token string
+	Until       time.Time // when the heartbeat ends
+	Limit       time.Time // no heartbeat goes further
+	Result      string    // CONTINUE, ABANDON; empty while it is open
+}
+
+// Refresh is an instance refresh. What it embeds is as the last look at it left it.
 type Refresh struct {
 	astypes.InstanceRefresh
-	Account string
+	Account  string
+	GroupARN string
+	Asked    time.Time        // when it was started
+	Progress refresh.Progress // decides
 }
 
 // TargetGroup is an ELB target group with its targets.
