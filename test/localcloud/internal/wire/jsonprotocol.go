@@ -1,0 +1,104 @@
+package wire
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
+	"reflect"
+	"strings"
+)
+
+// jsonProtocol is AWS JSON 1.0 and 1.1: everything is a POST of an object to /, the operation stands in a header.
+type jsonProtocol struct{}
+
+func (jsonProtocol) dialect() dialect { return dialectJSON }
+
+func (jsonProtocol) operation(q *request) (string, *Error) {
+	name, ok := strings.CutPrefix(q.Header.Get("X-Amz-Target"), q.model.Target+".")
+	if !ok {
+		return "", unknownOperation(dialectJSON, "", "")
+	}
+	return name, nil
+}
+
+func (jsonProtocol) decode(p *plan, q *request, in reflect.Value) *Error {
+	return decodeJSON(p.input, q.body, in, dialectJSON)
+}
+
+// decodeJSON reads and checks a body. No body is an empty object.
+func decodeJSON(n *node, body []byte, in reflect.Value, d dialect) *Error {
+	if e := readJSON(n, body, in, d); e != nil {
+		return e
+	}
+	if found := violations(n, in); len(found) > 0 {
+		return invalid(d, found)
+	}
+	return nil
+}
+
+func readJSON(n *node, body []byte, in reflect.Value, d dialect) *Error {
+	if len(bytes.TrimSpace(body)) == 0 {
+		return nil
+	}
+	v, err := parseJSON(body)
+	if err != nil {
+		return Errorf("SerializationException", "Could not parse the body as JSON: %v", err)
+	}
+	var t tree
+	t.structure(n, v, in, "")
+	if t.wrong != nil {
+		return unreadable(d, t.wrong)
+	}
+	return nil
+}
+
+func parseJSON(body []byte) (any, error) {
+	decoder := json.NewDecoder(bytes.NewReader(body))
+	decoder.UseNumber()
+	var v any
+	if err := decoder.Decode(&v); err != nil {
+		return nil, err
+	}
+	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
+		return nil, errors.New("there is more after the object")
+	}
+	return v, nil
+}
+
+func (jsonProtocol) encode(p *plan, q *request, out reflect.Value, a *answer) error {
+	a.header.Set("Content-Type", jsonType(q))
+	w := jsonWriter{Buffer: &a.body}
+	if p.model.Output != nil {
+		w.structure(p.output, out)
+	}
+	return nil
+}
+
+// jsonType is the request's version of the protocol again.
+func jsonType(q *request) string {
+	if t := q.Header.Get("Content-Type"); strings.HasPrefix(t, "application/x-amz-json-1.0") {
+		return "application/x-amz-json-1.0"
+	}
+	return "application/x-amz-json-1.1"
+}
+
+func (jsonProtocol) fail(q *request, e *Error, a *answer) {
+	a.header.Set("Content-Type", jsonType(q))
+	queryCompatible(q, e, a)
+	w := jsonWriter{Buffer: &a.body}
+	w.WriteString(`{"__type":`)
+	w.quote(e.Code)
+	if e.Message != "" {
+		w.WriteString(`,"message":`)
+		w.quote(e.Message)
+	}
+	w.WriteByte('}')
+}
+
+// queryCompatible names the error as AWS Query does too, for the services that once spoke only that.
+func queryCompatible(q *request, e *Error, a *answer) {
+	if len(q.model.Protocols) > 1 {
+		a.header.Set("X-Amzn-Query-Error", e.Code+";"+faultOf(a.status))
+	}
+}

@@ -1,0 +1,236 @@
+package wire
+
+import (
+	"bytes"
+	"compress/gzip"
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"maps"
+	"net/http"
+	"runtime/debug"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+)
+
+// What a body may be at most: one block of EBS direct and some, or far more than a form ever is.
+const (
+	maxBody  = 4 << 20
+	maxBlock = 1 << 20
+)
+
+// errPanic is a handler's panic, which has been logged.
+var errPanic = errors.New("panic")
+
+// ServeHTTP answers one request.
+func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	began := g.Signing.Now()
+	query := r.URL.Query()
+	c := &call{gateway: g, Call: &Call{RequestID: uuid.NewString(), Time: g.Clock.Now()}}
+	c.request = &request{Request: r, id: c.RequestID}
+	c.sign, c.flaw = readSignature(r, query)
+	if c.Service, c.Region = c.sign.service, c.sign.region; c.Service == "" {
+		c.Service = g.guess(r, query.Get("Version"))
+	}
+	a := g.newAnswer()
+	defer g.free(a)
+	if c.Service == "s3" && g.S3 != nil {
+		if !g.handOver(w, r, c, a) {
+			return
+		}
+	} else {
+		g.answer(r.Context(), c, a)
+	}
+	a.header.Set("X-Amzn-Requestid", c.RequestID)
+	g.log(r.Context(), c, a, g.Signing.Now().Sub(began))
+	if a.status == 0 {
+		panic(http.ErrAbortHandler) // closes the connection: ErrNoAnswer
+	}
+	write(w, r, a)
+}
+
+// handOver gives a request of a known caller to S3, and says whether it left an answer instead.
+func (g *Gateway) handOver(w http.ResponseWriter, r *http.Request, c *call, a *answer) bool {
+	c.protocol = s3Protocol{}
+	if e := c.admit(r.Context()); e != nil {
+		g.fail(r.Context(), c, e, a)
+		return true
+	}
+	w.Header().Set("X-Amz-Request-Id", c.RequestID)
+	g.S3.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), callKey{}, c.Call)))
+	return false
+}
+
+// answer fills a with what the client gets; its status stays 0 where that is nothing.
+func (g *Gateway) answer(ctx context.Context, c *call, a *answer) {
+	defer func() {
+		if p := recover(); p != nil {
+			g.Log.ErrorContext(ctx, "panic in a handler", "service", c.Service, "operation", c.Operation, "panic", p, "stack", string(debug.Stack()))
+			g.fail(ctx, c, errPanic, a)
+		}
+	}()
+	if err := g.attempt(ctx, c, a); err != nil {
+		g.fail(ctx, c, err, a)
+	}
+}
+
+func (g *Gateway) attempt(ctx context.Context, c *call, a *answer) error {
+	c.endpoint = g.endpoints[c.Service]
+	if c.endpoint == nil {
+		c.protocol, c.model = looks(c.Request)
+		if e := c.admit(ctx); e != nil {
+			return e
+		}
+		return unknownService(c.protocol.dialect(), c.Service)
+	}
+	model, err := c.endpoint.model()
+	if err != nil {
+		return err
+	}
+	c.model, c.protocol = model, protocolOf(model, c.Request)
+	limit := int64(maxBody)
+	if c.Service == "ebs" {
+		limit = maxBlock
+	}
+	buffer := g.newBody()
+	defer g.bodies.Put(buffer)
+	if err := c.read(buffer, limit); err != nil {
+		return err
+	}
+	a.status = http.StatusOK
+	return c.perform(ctx, a)
+}
+
+// read reads the body into the buffer.
+func (c *call) read(buffer *bytes.Buffer, limit int64) error {
+	d := c.protocol.dialect()
+	if c.Body == nil {
+		return nil
+	}
+	if c.ContentLength > limit {
+		return tooLarge(d, limit)
+	}
+	var from io.Reader = c.Body
+	if c.Header.Get("Content-Encoding") == "gzip" {
+		unzipped, err := gzip.NewReader(c.Body)
+		if err != nil {
+			return Errorf("SerializationException", "Could not unpack the body: %v", err)
+		}
+		from = unzipped
+	}
+	if c.ContentLength > 0 {
+		buffer.Grow(int(c.ContentLength) + bytes.MinRead)
+	}
+	if _, err := buffer.ReadFrom(io.LimitReader(from, limit+1)); err != nil {
+		return &Error{Status: http.StatusBadRequest, Code: "RequestTimeout", Message: "The body of the request could not be read."}
+	}
+	if int64(buffer.Len()) > limit {
+		return tooLarge(d, limit)
+	}
+	c.body = buffer.Bytes()
+	return nil
+}
+
+// fail turns an error into the answer of the service.
+func (g *Gateway) fail(ctx context.Context, c *call, err error, a *answer) {
+	a.reset()
+	if errors.Is(err, ErrNoAnswer) || ctx.Err() != nil {
+		a.code = "NoAnswer"
+		return
+	}
+	if c.protocol == nil {
+		c.protocol, c.model = looks(c.Request)
+	}
+	var e *Error
+	if !errors.As(err, &e) {
+		if !errors.Is(err, errPanic) {
+			g.Log.ErrorContext(ctx, "handler failed", "service", c.Service, "operation", c.Operation, "error", err)
+		}
+		e = internal(c.protocol.dialect())
+	}
+	a.status, a.code = e.Status, e.Code
+	if a.status == 0 {
+		a.status = http.StatusBadRequest
+	}
+	c.protocol.fail(c.request, e, a)
+}
+
+// write sends the answer.
+func write(w http.ResponseWriter, r *http.Request, a *answer) {
+	header := w.Header()
+	maps.Copy(header, a.header)
+	if a.stream == nil {
+		header.Set("Content-Length", strconv.Itoa(a.body.Len()))
+	}
+	w.WriteHeader(a.status)
+	if r.Method == http.MethodHead {
+		return
+	}
+	if a.stream == nil {
+		_, _ = w.Write(a.body.Bytes()) // the client is gone
+		return
+	}
+	_, _ = io.Copy(w, a.stream)
+}
+
+func (g *Gateway) log(ctx context.Context, c *call, a *answer, took time.Duration) {
+	g.Log.LogAttrs(ctx, slog.LevelInfo, "request",
+		slog.String("service", c.Service), slog.String("operation", c.Operation), slog.String("account", c.Account), slog.String("region", c.Region),
+		slog.Int("status", a.status), slog.String("code", a.code), slog.Float64("ms", float64(took.Microseconds())/1000))
+}
+
+// guess is the service that a request without a readable signature means, or "".
+func (g *Gateway) guess(r *http.Request, version string) string {
+	target, _, _ := strings.Cut(r.Header.Get("X-Amz-Target"), ".")
+	if rest, ok := strings.CutPrefix(r.URL.Path, "/service/"); ok {
+		target, _, _ = strings.Cut(rest, "/")
+	}
+	switch {
+	case target != "" || version != "":
+		return g.serviceOf(target, version)
+	case strings.HasPrefix(r.URL.Path, "/snapshots"):
+		return "ebs"
+	case r.URL.Path != "/":
+		return "s3"
+	}
+	return ""
+}
+
+func (g *Gateway) serviceOf(target, version string) string {
+	for name, e := range g.endpoints {
+		model, err := e.model()
+		if err == nil && (target != "" && model.Target == target || version != "" && model.Version == version) {
+			return name
+		}
+	}
+	return ""
+}
+
+func (g *Gateway) newBody() *bytes.Buffer {
+	b, ok := g.bodies.Get().(*bytes.Buffer)
+	if !ok {
+		return &bytes.Buffer{}
+	}
+	b.Reset()
+	return b
+}
+
+func (g *Gateway) newAnswer() *answer {
+	a, ok := g.answers.Get().(*answer)
+	if !ok {
+		a = &answer{header: http.Header{}}
+	}
+	return a
+}
+
+// free keeps an answer for another request, unless it has grown large.
+func (g *Gateway) free(a *answer) {
+	a.reset()
+	if a.body.Cap() <= maxBlock {
+		g.answers.Put(a)
+	}
+}
