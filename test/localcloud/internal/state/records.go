@@ -240,6 +240,20 @@ type Alarm struct {
 	History []cwtypes.AlarmHistoryItem // oldest first; the oldest are dropped
 }
 
+// Metric is the data of a CloudWatch metric that somebody put.
+type Metric struct {
+	Account, Namespace, Name string
+	Dimensions               []cwtypes.Dimension
+	Points                   []MetricPoint // ascending; the oldest are dropped
+}
+
+// MetricPoint is what was put of a metric in one minute, or in one second where it has that resolution.
+type MetricPoint struct {
+	Time               time.Time // start
+	Unit               string
+	Sum, Min, Max, Num float64
+}
+
 // Token is the answer that the first request with a client token got.
 type Token struct {
 	Request string // digest of its input without the token

@@ -35,6 +35,7 @@ type Region struct {
 	// Systems Manager, CloudWatch
 	Parameters Table[Parameter] // by Key(account, name)
 	Alarms     Table[Alarm]     // by Key(account, name)
+	Metrics    Table[Metric]    // by Key(account, namespace, name and dimensions), as package cloudwatch makes it
 	// Answers that a client token stands for
 	Tokens Table[Token] // by TokenKey
 
@@ -92,3 +93,14 @@ func (r *Region) Now() time.Time {
 
 // Then has f called after the current Update, in order, without the lock. It is for what takes its time or needs the lock itself.
 func (r *Region) Then(f func()) { r.then = append(r.then, f) }
+
+// Counts returns how many records each table has; those without records are left out.
+func (r *Region) Counts() map[string]int {
+	counts := map[string]int{}
+	for _, t := range r.allTables() {
+		if n := t.Len(); n > 0 {
+			counts[t.name] = n
+		}
+	}
+	return counts
+}
