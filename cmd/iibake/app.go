@@ -36,16 +36,24 @@ func newApp(con *console) *cli.App {
 			initCommand(con), checkCommand(con), schemaCommand(con),
 			buildCommand(con), testCommand(con), imagesCommand(con), showCommand(con), diffCommand(con), runCommand(con), exportCommand(con),
 			gcCommand(con), verifyCommand(con),
+			localCommand(con),
 			completionCommand(con), versionCommand(con), helpCommand(), manCommand(con), guestCommand(con),
 		},
 	}
 	app.CustomAppHelpTemplate = appHelp(app)
-	for _, c := range app.Commands {
+	setUpVerbs(app.Name, app.Commands)
+	return app
+}
+
+// setUpVerbs gives the verbs below a name, and those below them, what all have.
+func setUpVerbs(above string, verbs []*cli.Command) {
+	for _, c := range verbs {
+		c.HelpName = above + " " + c.Name
 		c.HideHelpCommand = true // `iibake show help` shows the image that is named help
 		c.CustomHelpTemplate = verbHelp(c)
 		c.OnUsageError = onUsageError
+		setUpVerbs(c.HelpName, c.Subcommands)
 	}
-	return app
 }
 
 func globalFlags() []cli.Flag {
@@ -65,8 +73,8 @@ func globalFlags() []cli.Flag {
 
 func onUsageError(c *cli.Context, err error, _ bool) error {
 	help, flags := "iibake --help", c.App.Flags
-	if c.Command != nil && c.App.Command(c.Command.Name) != nil {
-		help, flags = "iibake "+c.Command.Name+" --help", c.Command.Flags
+	if c.Command != nil && c.Command.HelpName != "" && c.Command.HelpName != c.App.Name {
+		help, flags = c.Command.HelpName+" --help", c.Command.Flags
 	}
 	hint := help + " lists the options"
 	if _, name, ok := strings.Cut(err.Error(), "not defined: -"); ok {
@@ -92,7 +100,7 @@ func withoutVerb(con *console, c *cli.Context) error {
 	case !c.Args().Present():
 		return cli.ShowAppHelp(c)
 	}
-	return noVerb(c.App, c.Args().First())
+	return noVerb(c.App, nil, c.Args().First())
 }
 
 // operands returns the operands of a verb, which must be as many as names has; the last name may end in "..." for any number.
@@ -111,6 +119,5 @@ func operands(c *cli.Context, names ...string) ([]string, error) {
 	if len(names) > 0 {
 		want = strings.Join(names, " ")
 	}
-	return nil, withHint(fmt.Errorf("%w: iibake %s: want %s, got %d", errUsage, c.Command.Name, want, len(args)),
-		"iibake "+c.Command.Name+" --help says more")
+	return nil, withHint(fmt.Errorf("%w: %s: want %s, got %d", errUsage, c.Command.HelpName, want, len(args)), c.Command.HelpName+" --help says more")
 }

@@ -15,6 +15,7 @@ func arrange(app *cli.App, args []string) []string {
 	}
 	var global, local, operands, rest []string
 	var verb *cli.Command
+	verbs := 0 // how many of the operands are verbs: local up has two
 	for i := 1; i < len(args); i++ {
 		arg := args[i]
 		switch {
@@ -22,8 +23,9 @@ func arrange(app *cli.App, args []string) []string {
 			rest = args[i:]
 			i = len(args)
 		case !strings.HasPrefix(arg, "-") || arg == "-":
-			if verb == nil && len(operands) == 0 {
-				verb = app.Command(arg)
+			if next := findVerb(app, verb, arg); next != nil && len(operands) == verbs {
+				verb = next
+				verbs++
 			}
 			operands = append(operands, arg)
 		default:
@@ -43,19 +45,32 @@ func arrange(app *cli.App, args []string) []string {
 	if verb == nil {
 		return slices.Concat(args[:1], global, local, operands, rest)
 	}
-	if len(operands) > 1 || rest != nil {
+	if len(operands) > verbs || rest != nil {
 		local = append(local, "--")
 	}
-	return slices.Concat(args[:1], global, operands[:1], local, operands[1:], rest)
+	return slices.Concat(args[:1], global, operands[:verbs], local, operands[verbs:], rest)
 }
 
-// findFlag returns the flag that arg means: one of the verb, or else one of the program.
+// findVerb returns the verb of the program, or the one below a verb, that has this name.
+func findVerb(app *cli.App, above *cli.Command, name string) *cli.Command {
+	if above == nil {
+		return app.Command(name)
+	}
+	if i := slices.IndexFunc(above.Subcommands, func(c *cli.Command) bool { return c.HasName(name) }); i >= 0 {
+		return above.Subcommands[i]
+	}
+	return nil
+}
+
+// findFlag returns the flag that arg means: one of the verb or of a verb below it, or else one of the program.
 func findFlag(app *cli.App, verb *cli.Command, arg string) (f cli.Flag, global bool) {
 	name, _, _ := strings.Cut(strings.TrimLeft(arg, "-"), "=")
 	named := func(f cli.Flag) bool { return slices.Contains(f.Names(), name) }
 	if verb != nil {
-		if i := slices.IndexFunc(verb.Flags, named); i >= 0 {
-			return verb.Flags[i], false
+		for _, c := range append([]*cli.Command{verb}, verb.Subcommands...) {
+			if i := slices.IndexFunc(c.Flags, named); i >= 0 {
+				return c.Flags[i], false
+			}
 		}
 	}
 	if i := slices.IndexFunc(app.Flags, named); i >= 0 {

@@ -44,6 +44,7 @@ func (s statusError) Error() string { return fmt.Sprintf("the command ended with
 // exitCode returns the code that err stands for. Where it stands for several, what the user did comes before what failed.
 func exitCode(ctx context.Context, err error) int {
 	var status statusError
+	var remote *remoteError
 	switch {
 	case err == nil:
 		return exitDone
@@ -51,6 +52,8 @@ func exitCode(ctx context.Context, err error) int {
 		return exitInterrupted
 	case errors.As(err, &status):
 		return int(status)
+	case errors.As(err, &remote):
+		return remote.code
 	}
 	for _, c := range []struct {
 		err  error

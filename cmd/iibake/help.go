@@ -13,6 +13,7 @@ const (
 	categoryProject = "A project"
 	categoryImages  = "Images"
 	categoryCatalog = "The catalog"
+	categoryCloud   = "A cloud on this machine"
 	categoryProgram = "This program"
 )
 
@@ -22,7 +23,7 @@ const (
 func appHelp(app *cli.App) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "iibake: %s\n\nUsage: %s\n\n%s\n", app.Usage, app.UsageText, app.Description)
-	for _, category := range []string{categoryProject, categoryImages, categoryCatalog, categoryProgram} {
+	for _, category := range []string{categoryProject, categoryImages, categoryCatalog, categoryCloud, categoryProgram} {
 		fmt.Fprintf(&b, "\n%s:\n", category)
 		for _, c := range app.Commands {
 			if c.Category == category && !c.Hidden {
@@ -48,10 +49,16 @@ Exit codes:
 `
 
 func verbHelp(c *cli.Command) string {
-	usage := strings.TrimSpace("iibake " + c.Name + " [options] " + c.ArgsUsage)
-	text := fmt.Sprintf("iibake %s: %s\n\nUsage: %s\n", c.Name, c.Usage, usage)
+	usage := strings.TrimSpace(c.HelpName + " [options] " + c.ArgsUsage)
+	text := fmt.Sprintf("%s: %s\n\nUsage: %s\n", c.HelpName, c.Usage, usage)
 	if c.Description != "" {
 		text += "\n" + c.Description + "\n"
+	}
+	if len(c.Subcommands) > 0 {
+		text += "\nVerbs:\n"
+		for _, sub := range c.Subcommands {
+			text += fmt.Sprintf("   %s\t%s\n", sub.Name, sub.Usage)
+		}
 	}
 	return text + optionsHelp(append(slices.Clone(c.Flags), helpFlag()))
 }
@@ -109,18 +116,35 @@ func helpCommand() *cli.Command {
 				return err
 			case len(args) == 0:
 				return cli.ShowAppHelp(c)
-			case c.App.Command(args[0]) == nil:
-				return noVerb(c.App, args[0])
 			}
-			return cli.ShowCommandHelp(c, args[0])
+			return helpOf(c, args)
 		},
 	}
 }
 
-// noVerb says that there is no such verb, and which one may have been meant.
-func noVerb(app *cli.App, name string) error {
+// helpOf shows the help of a verb, which may be one below another.
+func helpOf(c *cli.Context, words []string) error {
+	var verb *cli.Command
+	for i, word := range words {
+		next := findVerb(c.App, verb, word)
+		if next == nil {
+			return noVerb(c.App, verb, strings.Join(words[:i+1], " "))
+		}
+		verb = next
+	}
+	cli.HelpPrinter(c.App.Writer, verb.CustomHelpTemplate, verb)
+	return nil
+}
+
+// noVerb says that there is no such verb, below another one or not, and which one may have been meant.
+func noVerb(app *cli.App, above *cli.Command, name string) error {
+	verbs, help := app.VisibleCommands(), app.Name
+	if above != nil {
+		verbs, help = above.Subcommands, above.HelpName
+	}
 	err := fmt.Errorf("%w: there is no verb %q", errUsage, name)
-	return withHint(err, didYouMean(cli.SuggestCommand(app.VisibleCommands(), name), "iibake --help lists the verbs"))
+	word := name[strings.LastIndex(name, " ")+1:]
+	return withHint(err, didYouMean(cli.SuggestCommand(verbs, word), help+" --help lists the verbs"))
 }
 
 // didYouMean returns what urfave/cli suggests in our tone, or something else where it suggests nothing.

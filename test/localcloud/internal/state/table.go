@@ -68,6 +68,7 @@ func (t *Table[T]) touch(key string) {
 
 // anyTable is a Table of whatever records: what keeping them needs. All its calls are made under the region's lock.
 type anyTable interface {
+	Len() int
 	// note has changes remembered from now on.
 	note()
 	// dirtyLen returns how many keys were changed since the last take.
