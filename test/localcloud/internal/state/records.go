@@ -215,8 +215,16 @@ type Rule struct {
 type Parameter struct {
 	Account  string
 	Name     string
-	Versions []ParameterVersion // ascending
+	Versions []ParameterVersion // ascending; never empty
+	Counter  int64              // the highest version number ever given
 	Tags     map[string]string
+}
+
+// ParameterDraft is a version of an SSM parameter that is not yet validated, and that nobody sees before.
+type ParameterDraft struct {
+	Account, Name string
+	Version       ParameterVersion
+	Tags          map[string]string // where it makes the parameter
 }
 
 // ParameterVersion is one value that an SSM parameter had.
@@ -224,12 +232,15 @@ type ParameterVersion struct {
 	Version     int64
 	Type        string // String, StringList, SecureString
 	DataType    string // text, aws:ec2:image
+	Tier        string // Standard, Advanced
+	KeyID       string // of a SecureString
+	Pattern     string // AllowedPattern
 	Value       string
 	Description string
 	Labels      []string
 	Modified    time.Time
 	By          string    // ARN
-	Valid       time.Time // from when on it is seen; values of aws:ec2:image are validated late
+	Valid       time.Time // since when it is seen: values of aws:ec2:image are validated late
 }
 
 // Alarm is a CloudWatch alarm.

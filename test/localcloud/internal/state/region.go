@@ -33,9 +33,10 @@ type Region struct {
 	TargetGroups  Table[TargetGroup]  // by ARN
 	LoadBalancers Table[LoadBalancer] // by ARN
 	// Systems Manager, CloudWatch
-	Parameters Table[Parameter] // by Key(account, name)
-	Alarms     Table[Alarm]     // by Key(account, name)
-	Metrics    Table[Metric]    // by Key(account, namespace, name and dimensions), as package cloudwatch makes it
+	Parameters Table[Parameter]      // by Key(account, name)
+	Drafts     Table[ParameterDraft] // by Key(account, name) and the version, as package ssm makes it
+	Alarms     Table[Alarm]          // by Key(account, name)
+	Metrics    Table[Metric]         // by Key(account, namespace, name and dimensions), as package cloudwatch makes it
 	// Answers that a client token stands for
 	Tokens Table[Token] // by TokenKey
 
