@@ -23,23 +23,21 @@ func (cborProtocol) operation(q *request) (string, *Error) {
 }
 
 func (cborProtocol) decode(p *plan, q *request, in reflect.Value) *Error {
-	if len(q.body) > 0 {
-		mode, err := cbor.DecOptions{DefaultMapType: reflect.TypeFor[map[string]any](), MaxNestedLevels: maxDepth}.DecMode()
-		if err != nil {
-			return internal(dialectJSON)
-		}
-		var v any
-		if err := mode.Unmarshal(q.body, &v); err != nil {
-			return Errorf("SerializationException", "Could not parse the body as CBOR: %v", err)
-		}
-		var t tree
-		t.structure(p.input, v, in, "")
-		if t.wrong != nil {
-			return unreadable(dialectJSON, t.wrong)
-		}
+	if len(q.body) == 0 {
+		return nil
 	}
-	if found := violations(p.input, in); len(found) > 0 {
-		return invalid(dialectJSON, found)
+	mode, err := cbor.DecOptions{DefaultMapType: reflect.TypeFor[map[string]any](), MaxNestedLevels: maxDepth}.DecMode()
+	if err != nil {
+		return internal(dialectJSON)
+	}
+	var v any
+	if err := mode.Unmarshal(q.body, &v); err != nil {
+		return Errorf("SerializationException", "Could not parse the body as CBOR: %v", err)
+	}
+	var t tree
+	t.structure(p.input, v, in, "")
+	if t.wrong != nil {
+		return unreadable(dialectJSON, t.wrong)
 	}
 	return nil
 }

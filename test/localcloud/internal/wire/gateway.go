@@ -28,6 +28,7 @@ type Options struct {
 type Gateway struct {
 	Options
 	endpoints map[string]*endpoint
+	unchecked bool      // in tests: inputs need not be as the model constrains them
 	bodies    sync.Pool // of *bytes.Buffer
 	answers   sync.Pool // of *answer
 }
@@ -111,6 +112,11 @@ func (c *call) perform(ctx context.Context, a *answer) error {
 	input := reflect.New(p.operation.input)
 	if e := c.protocol.decode(p, c.request, input.Elem()); e != nil {
 		return e
+	}
+	if !c.gateway.unchecked {
+		if e := check(c.protocol.dialect(), p, input.Elem()); e != nil {
+			return e
+		}
 	}
 	out, err := c.handle(ctx, p, input.Interface())
 	if err != nil {

@@ -23,21 +23,11 @@ func (jsonProtocol) operation(q *request) (string, *Error) {
 }
 
 func (jsonProtocol) decode(p *plan, q *request, in reflect.Value) *Error {
-	return decodeJSON(p.input, q.body, in, dialectJSON)
+	return readJSON(p.input, q.body, in)
 }
 
-// decodeJSON reads and checks a body. No body is an empty object.
-func decodeJSON(n *node, body []byte, in reflect.Value, d dialect) *Error {
-	if e := readJSON(n, body, in, d); e != nil {
-		return e
-	}
-	if found := violations(n, in); len(found) > 0 {
-		return invalid(d, found)
-	}
-	return nil
-}
-
-func readJSON(n *node, body []byte, in reflect.Value, d dialect) *Error {
+// readJSON reads a body. None at all is an empty object.
+func readJSON(n *node, body []byte, in reflect.Value) *Error {
 	if len(bytes.TrimSpace(body)) == 0 {
 		return nil
 	}
@@ -48,7 +38,7 @@ func readJSON(n *node, body []byte, in reflect.Value, d dialect) *Error {
 	var t tree
 	t.structure(n, v, in, "")
 	if t.wrong != nil {
-		return unreadable(d, t.wrong)
+		return unreadable(dialectJSON, t.wrong)
 	}
 	return nil
 }

@@ -39,8 +39,9 @@ type node struct {
 	item    string // name of a list's items in the Query protocols, where it is not the usual one
 	pattern func() *regexp.Regexp
 
-	fields   []field // of a structure, in the order of the model
-	alphabet []int   // the indexes of the fields in the order of their names
+	fields   []field  // of a structure, in the order of the model
+	alphabet []int    // the indexes of the fields in the order of their names
+	hidden   []string // parameters that the SDK sends by itself and keeps from its users: DestinationRegion of CopySnapshot
 }
 
 // field is a member of a structure.
@@ -131,6 +132,10 @@ func (b *builder) fields(n *node, path string) {
 	for i := range n.shape.Members {
 		m := &n.shape.Members[i]
 		in, ok := n.typ.FieldByName(upper(m.Name))
+		if _, hidden := n.typ.FieldByName(lower(m.Name)); hidden && !ok {
+			n.hidden = append(n.hidden, first(m.QueryName, upper(m.LocationName), m.Name))
+			continue
+		}
 		if !ok || len(in.Index) != 1 {
 			b.missing = append(b.missing, fmt.Sprintf("%s has no field %s", n.typ, upper(m.Name)))
 			continue

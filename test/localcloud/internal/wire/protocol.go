@@ -15,7 +15,7 @@ import (
 type protocol interface {
 	// operation tells what is asked for; the name may be of no operation.
 	operation(q *request) (name string, refused *Error)
-	// decode reads the input and checks it against the model.
+	// decode reads the input. It refuses what has not the type of its member, or no member.
 	decode(p *plan, q *request, in reflect.Value) *Error
 	encode(p *plan, q *request, out reflect.Value, a *answer) error
 	fail(q *request, e *Error, a *answer)

@@ -23,6 +23,9 @@ func (r *formReader) structure(n *node, p *param, dst reflect.Value, path string
 			r.value(f.node, f.member.Flattened, c, dst.Field(f.index), join(path, name))
 		}
 	}
+	for _, name := range n.hidden {
+		p.text(name)
+	}
 }
 
 func (r *formReader) value(n *node, flattened bool, p *param, dst reflect.Value, path string) {
@@ -150,15 +153,6 @@ func (p queryProtocol) decode(pl *plan, q *request, in reflect.Value) *Error {
 	}
 	if name, found := q.form.unused(); found {
 		return p.unknownParameter(name)
-	}
-	if p.ec2 {
-		if name := missing(pl.input, in); name != "" {
-			return Errorf("MissingParameter", "The request must contain the parameter %s", name)
-		}
-		return nil
-	}
-	if found := violations(pl.input, in); len(found) > 0 {
-		return invalid(dialectQuery, found)
 	}
 	return nil
 }

@@ -76,13 +76,9 @@ func (restProtocol) decode(p *plan, q *request, in reflect.Value) *Error {
 func restBody(p *plan, q *request, in reflect.Value) *Error {
 	if f := p.input.streamed(); f != nil {
 		in.Field(f.index).Set(reflect.ValueOf(Body(q.body)))
-	} else if e := readJSON(p.input, q.body, in, dialectREST); e != nil {
-		return e
+		return nil
 	}
-	if found := violations(p.input, in); len(found) > 0 {
-		return invalid(dialectREST, found)
-	}
-	return nil
+	return readJSON(p.input, q.body, in)
 }
 
 // streamed returns the member that is the whole body as it is, or nil.

@@ -78,7 +78,7 @@ func epoch(seconds float64) (time.Time, bool) {
 	if !(seconds > -62167219200 && seconds < 253402300800) {
 		return time.Time{}, false
 	}
-	return time.UnixMilli(int64(seconds * 1000)).UTC(), true
+	return time.UnixMilli(int64(math.Round(seconds * 1000))).UTC(), true
 }
 
 // iso is the form of times in XML: EC2 always writes the milliseconds, other services where there are any.

@@ -120,7 +120,7 @@ func (n *node) setAny(dst reflect.Value, v any) bool {
 		if n.kind != timestamp {
 			return false
 		}
-		dst.Set(reflect.ValueOf(v.UTC().Truncate(time.Millisecond)))
+		dst.Set(reflect.ValueOf(v.UTC().Round(time.Millisecond)))
 	case json.Number:
 		return n.setNumber(dst, v.String())
 	case uint64, int64, float64:

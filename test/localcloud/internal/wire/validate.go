@@ -10,6 +10,20 @@ import (
 	"unicode/utf16"
 )
 
+// check holds an input against the model's constraints. EC2 knows of these only what is required.
+func check(d dialect, p *plan, in reflect.Value) *Error {
+	if d == dialectEC2 {
+		if name := missing(p.input, in); name != "" {
+			return Errorf("MissingParameter", "The request must contain the parameter %s", name)
+		}
+		return nil
+	}
+	if found := violations(p.input, in); len(found) > 0 {
+		return invalid(d, found)
+	}
+	return nil
+}
+
 // violations checks a decoded input against the constraints of the model and returns what most services of AWS say of each.
 func violations(n *node, v reflect.Value) []string {
 	var c checker
