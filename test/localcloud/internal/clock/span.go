@@ -64,6 +64,9 @@ func (s *Span) UnmarshalText(text []byte) error {
 	return err
 }
 
+// MarshalText returns the text form.
+func (s Span) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
+
 // String returns the text form.
 func (s Span) String() string {
 	switch {

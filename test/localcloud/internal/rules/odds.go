@@ -31,7 +31,7 @@ func (o Odds) Check(fail func(key, text string)) {
 // Chooser is a rule's memory of what matched it. It is not safe for concurrent use.
 type Chooser struct {
 	Odds    Odds
-	Seed    int64
+	Seed    uint64
 	Name    string // of the rule, for its chances
 	Matched int
 	Chosen  int

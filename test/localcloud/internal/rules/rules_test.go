@@ -138,7 +138,7 @@ func TestOdds(t *testing.T) {
 }
 
 func TestChanceIsRepeatable(t *testing.T) {
-	run := func(seed int64) (chosen []int) {
+	run := func(seed uint64) (chosen []int) {
 		c := rules.Chooser{Odds: rules.Odds{Probability: 0.1}, Seed: seed, Name: "rule 1"}
 		for range 10_000 {
 			if c.Next() {

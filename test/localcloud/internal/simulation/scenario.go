@@ -26,7 +26,7 @@ import (
 // behaviour decides. The tags of an instance (see Tags) lie above them all.
 type Scenario struct {
 	Version int       `yaml:"version"`
-	Seed    int64     `yaml:"seed"`
+	Seed    uint64    `yaml:"seed"`
 	Default Behaviour `yaml:"default"`
 	Rules   []Rule    `yaml:"rules"`
 }
