@@ -15,8 +15,11 @@ import (
 // Image is an AMI. A deregistered one stays as a record, for it answers differently from one that never was.
 type Image struct {
 	ec2types.Image
-	Permissions  []ec2types.LaunchPermission
-	Deregistered bool
+	Permissions    []ec2types.LaunchPermission
+	Deregistered   bool
+	UefiData       string    // base64; may be empty
+	Cooldown       bool      // deregistration protection goes on for a day after it is disabled
+	ProtectedUntil time.Time // end of that day
 }
 
 // Snapshot is an EBS snapshot.
@@ -48,10 +51,14 @@ type Completion struct {
 	Checksum string // base64; may be empty
 }
 
-// Source is what a snapshot or an image is to be copied from.
+// Source is what a snapshot is a copy of, as it was when the copy was asked for.
 type Source struct {
-	Region, ID string
-	Ready      time.Time // when the copy is to be done
+	Disk      bake.Digest
+	Encrypted bool   // the source was
+	Size      int32  // GiB
+	KeyID     string // KMS key of the copy; empty for one that is not encrypted
+	Problem   string // why it will fail; empty otherwise
+	Ready     time.Time
 }
 
 // Settings are those of an account in a region.
@@ -92,6 +99,7 @@ type Instance struct {
 	Starts         int       // how often it was told to start; the first is its launch
 	Impaired       time.Time // since when its status checks fail; zero where they do not
 	Credits        string    // standard or unlimited of a burstable type, otherwise empty
+	Requester      string    // account of the service that launched it for its owner; mostly empty
 }
 
 // Volume is an EBS volume of an instance.
@@ -127,6 +135,7 @@ type Group struct {
 	Activities []astypes.Activity // newest last; the oldest are dropped
 	Members    []Member           // oldest first
 
+	RefreshIDs    []string             // of all its refreshes that are on record, newest last
 	ActiveRefresh string               // id of the refresh that is not at its end; or empty
 	Cause         string               // sentence that says why the desired capacity was changed last, until the group has reached it
 	ActsAt        time.Time            // when a difference from the desired capacity is acted upon; zero where there is none
