@@ -48,11 +48,11 @@ func newApp(con *console) *cli.App {
 // setUpVerbs gives the verbs below a name, and those below them, what all have.
 func setUpVerbs(above string, verbs []*cli.Command) {
 	for _, c := range verbs {
-		c.HelpName = above + " " + c.Name
+		name := above + " " + c.Name
 		c.HideHelpCommand = true // `iibake show help` shows the image that is named help
-		c.CustomHelpTemplate = verbHelp(c)
+		c.CustomHelpTemplate = verbHelp(name, c)
 		c.OnUsageError = onUsageError
-		setUpVerbs(c.HelpName, c.Subcommands)
+		setUpVerbs(name, c.Subcommands)
 	}
 }
 

@@ -74,7 +74,7 @@ func findFlag(app *cli.App, verb *cli.Command, arg string) (f cli.Flag, global b
 		}
 	}
 	if i := slices.IndexFunc(app.Flags, named); i >= 0 {
-		return app.Flags[i], true
+		return app.Flags[i], verb == nil || name != "help" && name != "h" // every verb has help of its own
 	}
 	return nil, verb == nil
 }

@@ -48,9 +48,9 @@ Exit codes:
    130` + "\t" + `interrupted
 `
 
-func verbHelp(c *cli.Command) string {
-	usage := strings.TrimSpace(c.HelpName + " [options] " + c.ArgsUsage)
-	text := fmt.Sprintf("%s: %s\n\nUsage: %s\n", c.HelpName, c.Usage, usage)
+func verbHelp(name string, c *cli.Command) string {
+	usage := strings.TrimSpace(name + " [options] " + c.ArgsUsage)
+	text := fmt.Sprintf("%s: %s\n\nUsage: %s\n", name, c.Usage, usage)
 	if c.Description != "" {
 		text += "\n" + c.Description + "\n"
 	}

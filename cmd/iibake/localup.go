@@ -40,6 +40,9 @@ func localUpCommand(con *console) *cli.Command {
 			if err != nil {
 				return err
 			}
+			if s.Store == "" && localcloud.IsNew(dir) {
+				s.Store = projectStore(c)
+			}
 			if c.Bool("foreground") {
 				return serveCloud(con, c, dir, s)
 			}
@@ -164,9 +167,6 @@ func startCloud(con *console, c *cli.Context, dir string, s settings) error {
 		return tellUp(con, c, p, "is up already")
 	case !errors.Is(err, daemon.ErrNotRunning):
 		return err
-	}
-	if s.Store == "" {
-		s.Store = projectStore(c)
 	}
 	report, err := daemon.Start(c.Context, dir, s.arguments(dir))
 	if err != nil {

@@ -19,6 +19,7 @@ import (
 	"github.com/iibake/iibake/bake/local"
 	"github.com/iibake/iibake/promote"
 	"github.com/iibake/iibake/test"
+	"github.com/iibake/iibake/test/localcloud/daemon"
 )
 
 func TestMain(m *testing.M) {
@@ -38,6 +39,7 @@ func TestScripts(t *testing.T) {
 			"seed":   seed,
 			"status": status,
 			"json":   isJSON,
+			"port":   port,
 		},
 	})
 }
@@ -55,9 +57,15 @@ func setup(e *testscript.Env) error {
 		{"USER", "ada"},
 		{"GITHUB_ACTIONS", ""},
 		{"TERM", "xterm"},
+		{"XDG_STATE_HOME", filepath.Join(e.WorkDir, ".state")},
 	} {
 		e.Setenv(pair[0], pair[1])
 	}
+	e.Defer(func() {
+		if _, err := endCloud(context.Background(), filepath.Join(e.WorkDir, ".state", "iibake", "local")); err != nil {
+			e.T().Log(err)
+		}
+	})
 	return nil
 }
 
@@ -182,4 +190,14 @@ func importDisk(ctx context.Context, store *disk.Store, content string) (bake.Di
 		return "", err
 	}
 	return store.Import(ctx, f, "", nil)
+}
+
+// port sets PORT to that of the cloud in a state folder: port FOLDER
+func port(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: port FOLDER")
+	}
+	p, err := daemon.Find(ts.MkAbs(args[0]))
+	ts.Check(err)
+	ts.Setenv("PORT", p.Endpoint[strings.LastIndex(p.Endpoint, ":")+1:])
 }

@@ -45,6 +45,11 @@ func TestArrange(t *testing.T) {
 		"export web -o -":               "export -o - -- web",
 		"images --output":               "images --output",
 		"nothing such --dir x":          "--dir x nothing such",
+		"local":                         "local",
+		"local up --port 1 -C x":        "-C x local up --port 1",
+		"local --state s up --simulate": "local up --state s --simulate",
+		"local console i-1 -f":          "local console -f -- i-1",
+		"local what up":                 "local -- what up",
 		"bu --generate-bash-completion": "bu --generate-bash-completion",
 	} {
 		got := strings.Join(arrange(app, append([]string{"iibake"}, strings.Fields(in)...))[1:], " ")

@@ -16,7 +16,7 @@ import (
 const maxDocument = 1 << 20
 
 // errNotFound is wrapped when what was asked for does not exist.
-var errNotFound = errors.New("not found") //nolint:gochecknoglobals // a sentinel of this package
+var errNotFound = errors.New("not found")
 
 // adminRoutes is what admin.Client asks for.
 func (c *Cloud) adminRoutes() http.Handler {
@@ -64,7 +64,7 @@ func (c *Cloud) putFaults(r *http.Request) (any, error) {
 }
 
 // errRequest is wrapped when a request makes no sense.
-var errRequest = errors.New("bad request") //nolint:gochecknoglobals // a sentinel of this package
+var errRequest = errors.New("bad request")
 
 func statusOf(err error) int {
 	switch {

@@ -20,7 +20,7 @@ import (
 )
 
 // Fast is the Speed of a clock that goes from event to event without waiting.
-var Fast = math.Inf(1) //nolint:gochecknoglobals // a constant that Go cannot write as one
+const Fast = math.MaxFloat64
 
 // ErrSimulatedOnly is wrapped when a cloud of real machines is asked for what only a simulation can do.
 var ErrSimulatedOnly = errors.New("only a simulated cloud can do this")
@@ -140,4 +140,4 @@ func (c *Cloud) Close() error {
 	return errors.Join(e.close(), c.cleanUp())
 }
 
-var errClosed = errors.New("the local cloud is closed") //nolint:gochecknoglobals // a sentinel of this package
+var errClosed = errors.New("the local cloud is closed")

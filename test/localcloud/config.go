@@ -1,12 +1,12 @@
 package localcloud
 
 import (
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
 	"log/slog"
-	"math"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -35,6 +35,8 @@ type Config struct {
 
 	Version string       // of the program, for its answers
 	Log     *slog.Logger // default: nowhere
+
+	secret []byte // of identity
 }
 
 // Document is the text of a YAML file. Its name stands in errors.
@@ -78,6 +80,7 @@ func (c Config) complete() (Config, func() error, error) {
 		if c.Blocks == "" {
 			c.Blocks = filepath.Join(dir, storeName)
 		}
+		c.secret = newSecret()
 		return c, cleanUp, nil
 	}
 	var err error
@@ -87,38 +90,45 @@ func (c Config) complete() (Config, func() error, error) {
 	if err = os.MkdirAll(c.Dir, 0o700); err != nil {
 		return c, nil, fmt.Errorf("local cloud: %w", err)
 	}
-	c.Blocks, err = c.identify()
+	is, err := c.identify()
+	c.Blocks, c.secret = is.Blocks, is.Secret
 	return c, cleanUp, err
 }
 
-// identify compares the settings with those that the folder was made with, or gives it ours, and returns the folder of the blocks.
-func (c Config) identify() (blocks string, err error) {
-	want := identity{Simulate: c.Simulate, Blocks: c.Blocks}
-	if want.Blocks == "" {
-		want.Blocks = filepath.Join(c.Dir, storeName)
+func newSecret() []byte {
+	secret := make([]byte, 32)
+	_, _ = rand.Read(secret) // never fails
+	return secret
+}
+
+// identify returns what the folder was made with, or gives it our settings. Others than ours are refused.
+func (c Config) identify() (is identity, err error) {
+	blocks := c.Blocks
+	if blocks == "" {
+		blocks = filepath.Join(c.Dir, storeName)
 	}
-	if want.Blocks, err = filepath.Abs(want.Blocks); err != nil {
-		return "", fmt.Errorf("local cloud: %w", err)
+	if blocks, err = filepath.Abs(blocks); err != nil {
+		return is, fmt.Errorf("local cloud: %w", err)
 	}
 	name := filepath.Join(c.Dir, identityName)
 	body, err := os.ReadFile(name)
 	if errors.Is(err, fs.ErrNotExist) {
-		return want.Blocks, want.write(name)
+		is = identity{Simulate: c.Simulate, Blocks: blocks, Secret: newSecret()}
+		return is, is.write(name)
 	}
 	if err != nil {
-		return "", fmt.Errorf("local cloud: %w", err)
+		return is, fmt.Errorf("local cloud: %w", err)
 	}
-	var is identity
 	if err := json.Unmarshal(body, &is); err != nil {
-		return "", fmt.Errorf("local cloud: %s: %w", name, err)
+		return is, fmt.Errorf("local cloud: %s: %w: %w", name, ErrDamaged, err)
 	}
 	if is.Simulate != c.Simulate {
-		return "", fmt.Errorf("local cloud: %s: %w: it holds the state of %s", c.Dir, ErrOtherCloud, is.kind())
+		return is, fmt.Errorf("local cloud: %s: %w: it holds the state of %s", c.Dir, ErrOtherCloud, is.kind())
 	}
-	if c.Blocks != "" && is.Blocks != want.Blocks {
-		return "", fmt.Errorf("local cloud: %s: %w: its blocks are in %s, not in %s", c.Dir, ErrOtherCloud, is.Blocks, want.Blocks)
+	if c.Blocks != "" && is.Blocks != blocks {
+		return is, fmt.Errorf("local cloud: %s: %w: its blocks are in %s, not in %s", c.Dir, ErrOtherCloud, is.Blocks, blocks)
 	}
-	return is.Blocks, nil
+	return is, nil
 }
 
 func (i identity) kind() string {
@@ -157,10 +167,16 @@ func speedName(c Config) string {
 	switch {
 	case !c.Simulate:
 		return "1"
-	case math.IsInf(c.Speed, 1):
+	case c.Speed == Fast:
 		return "max"
 	}
 	return strconv.FormatFloat(c.Speed, 'g', -1, 64)
+}
+
+// IsNew reports whether a folder has no cloud yet, so that New will make one with its settings.
+func IsNew(dir string) bool {
+	_, err := os.Stat(filepath.Join(dir, identityName))
+	return errors.Is(err, fs.ErrNotExist)
 }
 
 // Forget removes everything that a cloud that is not up has left in its state folder.

@@ -3,7 +3,6 @@ package localcloud
 import (
 	"context"
 	"errors"
-	"math"
 	"net/http"
 	"sync"
 	"time"
@@ -11,8 +10,8 @@ import (
 	"github.com/iibake/iibake/bake/disk"
 	"github.com/iibake/iibake/test/localcloud/internal/clock"
 	"github.com/iibake/iibake/test/localcloud/internal/compute"
+	"github.com/iibake/iibake/test/localcloud/internal/fault"
 	"github.com/iibake/iibake/test/localcloud/internal/state"
-	"github.com/iibake/iibake/test/localcloud/internal/wire"
 )
 
 // ahead is how far a clock at full speed goes after the last request: see clock.Virtual.Run.
@@ -25,7 +24,9 @@ type engine struct {
 	store    *state.Store
 	blocks   *disk.Store
 	driver   compute.Driver
+	faults   *fault.Rules
 	services http.Handler
+	check    func() error // of the handlers against the models, for tests
 
 	closers []func() error // the last one first
 }
@@ -83,7 +84,7 @@ func (e *engine) runClock() {
 	ctx, cancel := context.WithCancel(context.Background())
 	var ended sync.WaitGroup
 	ended.Go(func() {
-		if math.IsInf(speed, 1) {
+		if speed == Fast {
 			e.virtual.Run(ctx, ahead)
 		} else {
 			e.virtual.Scale(ctx, speed)
@@ -111,10 +112,4 @@ func (e *engine) close() error {
 		errs = append(errs, e.closers[i]())
 	}
 	return errors.Join(errs...)
-}
-
-// assemble makes the services and puts them behind one gateway.
-func (e *engine) assemble() error {
-	e.services = wire.NewGateway(wire.Options{Clock: e.store.Clock(), Log: e.config.Log})
-	return nil
 }
