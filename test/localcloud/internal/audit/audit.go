@@ -3,9 +3,10 @@
 package audit
 
 import (
+	"cmp"
 	"context"
-	"errors"
 	"fmt"
+	"maps"
 	"slices"
 
 	"github.com/iibake/iibake/bake"
@@ -37,19 +38,19 @@ func Check(s *state.Store) []string {
 
 // Blocks returns a sentence for each snapshot of which a block is missing or damaged.
 func Blocks(ctx context.Context, s *state.Store, blocks *disk.Store) ([]string, error) {
-	var all []string
-	var errs []error
+	owners := map[bake.Digest]string{}
 	for _, region := range s.Regions() {
 		for id, digest := range disks(s, region) {
-			problems, err := blocks.Verify(ctx, []bake.Digest{digest}, nil)
-			errs = append(errs, err)
-			for _, p := range problems {
-				all = append(all, fmt.Sprintf("%s: snapshot %s: %v", region, id, p))
-			}
+			owners[digest] = region + ": snapshot " + id
 		}
 	}
+	problems, err := blocks.Verify(ctx, slices.Collect(maps.Keys(owners)), nil)
+	var all []string
+	for _, p := range problems {
+		all = append(all, cmp.Or(owners[p.Disk], "a disk of nobody")+": "+p.String())
+	}
 	slices.Sort(all)
-	return all, errors.Join(errs...)
+	return all, err
 }
 
 // disks returns the manifests of the snapshots that can be read.

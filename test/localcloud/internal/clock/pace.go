@@ -5,6 +5,10 @@ import (
 	"time"
 )
 
+// crowd is how many requests may end, while others are in flight all the time, until Run makes as many calls all the same: clients that
+// never pause would wait for ever for what they poll.
+const crowd = 64
+
 // tick is how often Scale looks at the host's clock where nothing is due, and so how far a scaled time lags.
 const tick = 20 * time.Millisecond
 
@@ -31,10 +35,11 @@ func (v *Virtual) runOn() bool {
 	v.run.Lock()
 	defer v.run.Unlock()
 	v.mu.Lock()
-	if v.held > 0 {
+	if v.held > 0 && v.burst == 0 {
 		v.mu.Unlock()
 		return false
 	}
+	v.burst = max(0, v.burst-1)
 	reach := v.now // which Advance may have moved beyond v.reach
 	if reach.Before(v.reach) {
 		reach = v.reach
@@ -108,10 +113,17 @@ func (v *Virtual) release() {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.held--
-	if v.held == 0 {
-		v.reach = v.now.Add(v.ahead)
-		v.signal()
+	v.ended++
+	switch {
+	case v.held == 0:
+		v.burst = 0
+	case v.ended >= crowd:
+		v.burst = crowd
+	default:
+		return
 	}
+	v.ended, v.reach = 0, v.now.Add(v.ahead)
+	v.signal()
 }
 
 // Sleep waits for d to pass on the clock, or for ctx to end, whose error it then returns. A request that sleeps does not

@@ -122,3 +122,22 @@ func TestRunAfterAdvanceMakesWhatIsDue(t *testing.T) {
 		t.Errorf("the clock went back from %v to %v", before, v.Now())
 	}
 }
+
+// Some client always has a request in flight, but none of them for ever.
+func TestRunIsNotStarvedByACrowd(t *testing.T) {
+	v := clock.NewVirtual(start)
+	far := at(v, 10*time.Minute)
+	background(t, func(ctx context.Context) { v.Run(ctx, time.Minute) })
+	_, release := v.Hold(t.Context())
+	for {
+		select {
+		case <-far:
+			release()
+			return
+		default:
+			_, next := v.Hold(t.Context())
+			release()
+			release = next
+		}
+	}
+}

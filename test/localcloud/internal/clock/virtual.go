@@ -16,6 +16,8 @@ type Virtual struct {
 	made    uint64
 	pending events
 	held    int       // requests in flight
+	ended   int       // requests, since there was none in flight
+	burst   int       // calls that may be made although requests are in flight
 	reach   time.Time // how far Run may go; zero until it runs
 	ahead   time.Duration
 }
