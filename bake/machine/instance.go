@@ -166,13 +166,13 @@ func (c *commandLine) drive(n int, d Drive, base *os.File) {
 
 func (c *commandLine) dmi(d DMI) {
 	table := func(kind int, fields ...string) {
-		text := "type=" + strconv.Itoa(kind)
+		list := []string{"type=" + strconv.Itoa(kind)}
 		for f := 0; f < len(fields); f += 2 {
 			if fields[f+1] != "" {
-				text += "," + fields[f] + "=" + escape(fields[f+1])
+				list = append(list, fields[f]+"="+escape(fields[f+1]))
 			}
 		}
-		c.add("-smbios", text)
+		c.add("-smbios", strings.Join(list, ","))
 	}
 	table(0, "vendor", d.Vendor, "version", d.Version)
 	table(1, "manufacturer", d.Vendor, "product", d.Product, "serial", d.Serial, "uuid", d.UUID)
