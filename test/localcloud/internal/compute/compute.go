@@ -91,4 +91,9 @@ type Metadata struct {
 	LaunchIndex                   int
 	Reservation                   string
 	MAC, VPC, Subnet              string
+
+	// What is not known is not served.
+	PublicHostname, Interface string // Interface is the id of the network interface
+	SecurityGroupIDs          []string
+	VPCBlock, SubnetBlock     string // CIDR blocks
 }
