@@ -1,10 +1,9 @@
 package wire
 
 import (
-	"math"
+	"net/http"
 	"reflect"
 	"strings"
-	"time"
 
 	"github.com/fxamacker/cbor/v2"
 )
@@ -16,7 +15,7 @@ func (cborProtocol) dialect() dialect { return dialectJSON }
 
 func (cborProtocol) operation(q *request) (string, *Error) {
 	name, ok := strings.CutPrefix(q.URL.Path, "/service/"+q.model.Target+"/operation/")
-	if !ok || q.Method != "POST" {
+	if !ok || q.Method != http.MethodPost {
 		return "", unknownOperation(dialectREST, "", "")
 	}
 	return name, nil
@@ -48,7 +47,7 @@ func (cborProtocol) encode(p *plan, _ *request, out reflect.Value, a *answer) er
 		return nil
 	}
 	b, err := cbor.Marshal(p.output.toCBOR(out))
-	a.body.Write(b)
+	a.body = append(a.body, b...)
 	return err
 }
 
@@ -84,8 +83,7 @@ func (n *node) toCBOR(v reflect.Value) any {
 		}
 		return made
 	case timestamp:
-		t, _ := v.Interface().(time.Time)
-		return cbor.Tag{Number: 1, Content: math.Round(float64(t.UnixMilli())) / 1000}
+		return cbor.Tag{Number: 1, Content: float64(timeOf(v).UnixMilli()) / 1000}
 	case text:
 		return v.String()
 	case boolean, integer, decimal, blob, stream, union:
@@ -98,6 +96,6 @@ func (cborProtocol) fail(q *request, e *Error, a *answer) {
 	queryCompatible(q, e, a)
 	b, err := cbor.Marshal(map[string]string{"__type": "com.amazonaws.cloudwatch#" + e.Code, "message": e.Message})
 	if err == nil {
-		a.body.Write(b)
+		a.body = append(a.body, b...)
 	}
 }

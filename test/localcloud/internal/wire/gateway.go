@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net/http"
 	"reflect"
@@ -26,7 +27,7 @@ type Options struct {
 
 // Gateway is the one endpoint of a cloud: it tells services, regions and accounts apart by the signatures of requests.
 type Gateway struct {
-	Options
+	options   Options
 	endpoints map[string]*endpoint
 	unchecked bool      // in tests: inputs need not be as the model constrains them
 	bodies    sync.Pool // of *bytes.Buffer
@@ -47,7 +48,7 @@ func NewGateway(o Options) *Gateway {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	g := &Gateway{Options: o, endpoints: map[string]*endpoint{}}
+	g := &Gateway{options: o, endpoints: map[string]*endpoint{}}
 	for _, s := range o.Services {
 		g.endpoints[s.name] = newEndpoint(s)
 	}
@@ -122,19 +123,19 @@ func (c *call) perform(ctx context.Context, a *answer) error {
 	if err != nil {
 		return err
 	}
-	return c.protocol.encode(p, c.request, reflect.ValueOf(out).Elem(), a)
+	return c.protocol.encode(p, c.request, out, a)
 }
 
 // admit checks who asks.
 func (c *call) admit(ctx context.Context) *Error {
 	d := c.protocol.dialect()
 	if c.flaw == nil {
-		c.flaw = c.sign.fresh(c.gateway.Signing.Now())
+		c.flaw = c.sign.fresh(c.gateway.options.Signing.Now())
 	}
 	if c.flaw != nil {
 		return refuse(d, c.flaw)
 	}
-	who, err := c.gateway.Accounts.Identify(ctx, c.sign.key, c.sign.token)
+	who, err := c.gateway.options.Accounts.Identify(ctx, c.sign.key, c.sign.token)
 	if err != nil {
 		kind, ok := refusalOf(err)
 		if !ok {
@@ -161,17 +162,43 @@ func (c *call) find() (*plan, error) {
 }
 
 // handle calls the handler between the two sides of the interceptor.
-func (c *call) handle(ctx context.Context, p *plan, input any) (any, error) {
-	i := c.gateway.Interceptor
-	c.Input = input
-	if i != nil {
-		if err := i.Before(ctx, c.Call); err != nil {
-			return nil, err
+func (c *call) handle(ctx context.Context, p *plan, input any) (reflect.Value, error) {
+	i := c.gateway.options.Interceptor
+	if i == nil {
+		return p.call(ctx, c.Call, input)
+	}
+	if err := i.Before(ctx, c.Call); err != nil {
+		return reflect.Value{}, err
+	}
+	out, err := p.call(ctx, c.Call, input)
+	if err != nil {
+		return out, err
+	}
+	if err := i.After(ctx, c.Call); err != nil {
+		p.discard(out)
+		return out, err
+	}
+	return out, nil
+}
+
+// call calls the handler. No output at all is an empty one.
+func (p *plan) call(ctx context.Context, c *Call, input any) (reflect.Value, error) {
+	given, err := p.handle(ctx, c, input)
+	if err != nil {
+		return reflect.Value{}, err
+	}
+	out := reflect.ValueOf(given)
+	if out.IsNil() {
+		out = reflect.New(p.operation.output)
+	}
+	return out.Elem(), nil
+}
+
+// discard closes what an output would have streamed.
+func (p *plan) discard(out reflect.Value) {
+	if f := p.output.streamed(); f != nil {
+		if body, ok := reflect.TypeAssert[io.Closer](out.Field(f.index)); ok {
+			_ = body.Close() // nobody reads it
 		}
 	}
-	out, err := p.handle(ctx, c.Call, input)
-	if err == nil && i != nil {
-		err = i.After(ctx, c.Call)
-	}
-	return out, err
 }

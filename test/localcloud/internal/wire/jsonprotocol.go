@@ -58,10 +58,12 @@ func parseJSON(body []byte) (any, error) {
 
 func (jsonProtocol) encode(p *plan, q *request, out reflect.Value, a *answer) error {
 	a.header.Set("Content-Type", jsonType(q))
-	w := jsonWriter{Buffer: &a.body}
-	if p.model.Output != nil {
-		w.structure(p.output, out)
+	if p.model.Output == nil {
+		return nil
 	}
+	w := jsonWriter{out: a.body}
+	w.structure(p.output, out)
+	a.body = w.out
 	return nil
 }
 
@@ -76,14 +78,15 @@ func jsonType(q *request) string {
 func (jsonProtocol) fail(q *request, e *Error, a *answer) {
 	a.header.Set("Content-Type", jsonType(q))
 	queryCompatible(q, e, a)
-	w := jsonWriter{Buffer: &a.body}
-	w.WriteString(`{"__type":`)
+	w := jsonWriter{out: a.body}
+	w.put(`{"__type":`)
 	w.quote(e.Code)
 	if e.Message != "" {
-		w.WriteString(`,"message":`)
+		w.put(`,"message":`)
 		w.quote(e.Message)
 	}
-	w.WriteByte('}')
+	w.put("}")
+	a.body = w.out
 }
 
 // queryCompatible names the error as AWS Query does too, for the services that once spoke only that.

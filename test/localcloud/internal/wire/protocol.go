@@ -1,7 +1,6 @@
 package wire
 
 import (
-	"bytes"
 	"fmt"
 	"io"
 	"net/http"
@@ -35,7 +34,7 @@ type request struct {
 type answer struct {
 	status int
 	header http.Header
-	body   bytes.Buffer
+	body   []byte
 	stream io.ReadCloser // instead of body, where it is set
 	code   string        // of the error, for the log
 }
@@ -46,7 +45,7 @@ func (a *answer) reset() {
 		_ = a.stream.Close() // what was read of it has been sent
 	}
 	a.status, a.stream, a.code = 0, nil, ""
-	a.body.Reset()
+	a.body = a.body[:0]
 	clear(a.header)
 }
 

@@ -167,12 +167,11 @@ func (p queryProtocol) unknownParameter(name string) *Error {
 }
 
 func (p queryProtocol) encode(pl *plan, q *request, out reflect.Value, a *answer) error {
-	w := xmlWriter{Buffer: &a.body, ec2: p.ec2}
-	a.header.Set("Content-Type", "text/xml")
+	w := xmlWriter{out: a.body, ec2: p.ec2}
+	a.header.Set("Content-Type", p.contentType())
 	root := pl.model.Name + "Response"
 	w.put(`<?xml version="1.0" encoding="UTF-8"?>`, "\n", "<", root, ` xmlns="`, q.model.Namespace)
 	if p.ec2 {
-		a.header.Set("Content-Type", "text/xml;charset=UTF-8")
 		w.put(`/">`) // the models leave the slash out
 		w.leaf("requestId", q.id)
 		if pl.model.Output == nil {
@@ -191,30 +190,38 @@ func (p queryProtocol) encode(pl *plan, q *request, out reflect.Value, a *answer
 		w.close("ResponseMetadata")
 	}
 	w.close(root)
+	a.body = w.out
 	return nil
 }
 
 func (p queryProtocol) fail(q *request, e *Error, a *answer) {
-	w := xmlWriter{Buffer: &a.body, ec2: p.ec2}
+	w := xmlWriter{out: a.body, ec2: p.ec2}
 	w.put(`<?xml version="1.0" encoding="UTF-8"?>`, "\n")
+	a.header.Set("Content-Type", p.contentType())
 	if p.ec2 {
-		a.header.Set("Content-Type", "text/xml;charset=UTF-8")
 		w.put("<Response><Errors><Error>")
 		w.leaf("Code", e.Code)
 		w.leaf("Message", e.Message)
 		w.put("</Error></Errors>")
 		w.leaf("RequestID", q.id)
 		w.close("Response")
-		return
+	} else {
+		w.put(`<ErrorResponse xmlns="`, q.model.Namespace, `"><Error>`)
+		w.leaf("Type", faultOf(a.status))
+		w.leaf("Code", e.Code)
+		w.leaf("Message", e.Message)
+		w.close("Error")
+		w.leaf("RequestId", q.id)
+		w.close("ErrorResponse")
 	}
-	a.header.Set("Content-Type", "text/xml")
-	w.put(`<ErrorResponse xmlns="`, q.model.Namespace, `"><Error>`)
-	w.leaf("Type", faultOf(a.status))
-	w.leaf("Code", e.Code)
-	w.leaf("Message", e.Message)
-	w.close("Error")
-	w.leaf("RequestId", q.id)
-	w.close("ErrorResponse")
+	a.body = w.out
+}
+
+func (p queryProtocol) contentType() string {
+	if p.ec2 {
+		return "text/xml;charset=UTF-8"
+	}
+	return "text/xml"
 }
 
 // faultOf says whose fault an error is.

@@ -83,9 +83,9 @@ func refuseEC2(r refusal) *Error {
 		return &Error{Status: http.StatusBadRequest, Code: "IncompleteSignature"}
 	case refusedMismatch:
 		return &Error{Status: http.StatusForbidden, Code: "SignatureDoesNotMatch"}
-	case refusedSkewed, refusedExpired:
+	case refusedExpired:
 		return Errorf("RequestExpired", "Request has expired.")
-	case refusedKey, refusedToken:
+	case refusedSkewed, refusedKey, refusedToken: // users with a wrong clock reported AuthFailure
 	}
 	return &Error{Status: http.StatusUnauthorized, Code: "AuthFailure", Message: "AWS was not able to validate the provided access credentials"}
 }

@@ -75,7 +75,7 @@ func (restProtocol) decode(p *plan, q *request, in reflect.Value) *Error {
 
 func restBody(p *plan, q *request, in reflect.Value) *Error {
 	if f := p.input.streamed(); f != nil {
-		in.Field(f.index).Set(reflect.ValueOf(Body(q.body)))
+		in.Field(f.index).Set(reflect.ValueOf(bytes.NewBuffer(q.body)))
 		return nil
 	}
 	return readJSON(p.input, q.body, in)
@@ -91,11 +91,8 @@ func (n *node) streamed() *field {
 	return nil
 }
 
-// Body returns the body that a handler gets as an io.Reader: all its bytes are in memory, and Bytes gives them without a copy. They
-// are valid until the handler returns.
-func Body(b []byte) *bytes.Buffer { return bytes.NewBuffer(b) }
-
-// Bytes returns what is left in a body without a copy where it is in memory, as all bodies of requests are.
+// Bytes returns what is left of a body that a handler got as an io.Reader. It makes no copy where the body is in memory, as all bodies of
+// requests are: the bytes are then valid until the handler returns.
 func Bytes(r io.Reader) ([]byte, error) {
 	if b, ok := r.(*bytes.Buffer); ok {
 		return b.Bytes(), nil
@@ -104,25 +101,25 @@ func Bytes(r io.Reader) ([]byte, error) {
 }
 
 func (restProtocol) encode(p *plan, _ *request, out reflect.Value, a *answer) error {
-	a.header.Set("Content-Type", "application/json")
 	a.status = p.model.Status
 	for i := range p.output.fields {
 		f := &p.output.fields[i]
-		in, given := f.present(out.Field(f.index))
-		switch {
-		case given && f.member.Location == "header":
+		if in, given := f.present(out.Field(f.index)); given && f.member.Location == "header" {
 			a.header.Set(f.wire, f.formatText(in, false))
-		case given && f.member.Location == "statusCode":
-			a.status = int(in.Int())
-		case f.kind == stream:
-			a.header.Set("Content-Type", "application/octet-stream")
-			a.stream, _ = in.Interface().(io.ReadCloser)
 		}
 	}
-	if p.output.streamed() == nil {
-		w := jsonWriter{Buffer: &a.body, nulls: true}
-		w.structure(p.output, out)
+	if f := p.output.streamed(); f != nil {
+		a.stream, _ = reflect.TypeAssert[io.ReadCloser](out.Field(f.index))
+		a.header.Set("Content-Type", "application/octet-stream")
+		if length := a.header.Get("X-Amz-Data-Length"); length != "" {
+			a.header.Set("Content-Length", length)
+		}
+		return nil
 	}
+	a.header.Set("Content-Type", "application/json")
+	w := jsonWriter{out: a.body, nulls: true}
+	w.structure(p.output, out)
+	a.body = w.out
 	return nil
 }
 
@@ -138,12 +135,13 @@ func (restProtocol) fail(_ *request, e *Error, a *answer) {
 	if a.status == http.StatusBadRequest {
 		a.header.Set("Connection", "close")
 	}
-	w := jsonWriter{Buffer: &a.body}
-	w.WriteString(`{"` + message + `":`)
+	w := jsonWriter{out: a.body}
+	w.put(`{"` + message + `":`)
 	w.quote(e.Message)
 	if e.Reason != "" {
-		w.WriteString(`,"Reason":`)
+		w.put(`,"Reason":`)
 		w.quote(e.Reason)
 	}
-	w.WriteByte('}')
+	w.put("}")
+	a.body = w.out
 }

@@ -112,12 +112,12 @@ func roundTrip(t *testing.T, x *exchange, method reflect.Value, op *models.Opera
 	x.output = c.fill(op.Output, method.Type().Out(0).Elem())
 	c.flat = flat
 	sent := c.fill(op.Input, method.Type().In(1).Elem())
-	if in, ok := sent.Interface().(*ec2.CopySnapshotInput); ok {
+	if in, ok := reflect.TypeAssert[*ec2.CopySnapshotInput](sent); ok {
 		in.SourceRegion = aws.String("us-east-1") // the SDK presigns a request to it
 	}
 	x.input = nil
 	returned := method.Call([]reflect.Value{reflect.ValueOf(t.Context()), sent})
-	if err, _ := returned[1].Interface().(error); err != nil {
+	if err, _ := reflect.TypeAssert[error](returned[1]); err != nil {
 		t.Fatalf("seed %d: %v", seed, err)
 	}
 	if in, ok := x.input.(*ec2.CopySnapshotInput); ok {
@@ -143,7 +143,7 @@ func differences(shape *models.Shape, want, got reflect.Value, path string) (fou
 			continue
 		}
 		w, g := want.FieldByName(name), got.FieldByName(name)
-		if r, ok := w.Interface().(io.Reader); ok {
+		if r, ok := reflect.TypeAssert[io.Reader](w); ok {
 			w, g = reflect.ValueOf(content(r)), reflect.ValueOf(content(g.Interface()))
 		}
 		if d := cmp.Diff(w.Interface(), g.Interface(), cmp.Exporter(func(reflect.Type) bool { return true }), nearTimes()); d != "" {

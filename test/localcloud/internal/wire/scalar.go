@@ -73,6 +73,11 @@ func parseTime(s string) (time.Time, bool) {
 	return epoch(f)
 }
 
+func timeOf(v reflect.Value) time.Time {
+	t, _ := reflect.TypeAssert[time.Time](v)
+	return t
+}
+
 // epoch is a time from seconds since 1970, to the millisecond. It refuses what is out of the years 0 to 9999.
 func epoch(seconds float64) (time.Time, bool) {
 	if !(seconds > -62167219200 && seconds < 253402300800) {
@@ -114,8 +119,7 @@ func (n *node) formatText(v reflect.Value, ec2 bool) string {
 	case blob:
 		return base64.StdEncoding.EncodeToString(v.Bytes())
 	case timestamp:
-		t, _ := v.Interface().(time.Time)
-		return iso(t, ec2)
+		return iso(timeOf(v), ec2)
 	case structure, list, mapping, stream, union:
 	}
 	return ""

@@ -28,48 +28,31 @@ var errPanic = errors.New("panic")
 
 // ServeHTTP answers one request.
 func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	began := g.Signing.Now()
+	began := g.options.Signing.Now()
 	query := r.URL.Query()
-	c := &call{gateway: g, Call: &Call{RequestID: uuid.NewString(), Time: g.Clock.Now()}}
+	c := &call{gateway: g, Call: &Call{RequestID: uuid.NewString(), Time: g.options.Clock.Now()}}
 	c.request = &request{Request: r, id: c.RequestID}
 	c.sign, c.flaw = readSignature(r, query)
 	if c.Service, c.Region = c.sign.service, c.sign.region; c.Service == "" {
 		c.Service = g.guess(r, query.Get("Version"))
 	}
+	if c.Service == "s3" && g.options.S3 != nil {
+		g.serveS3(r.Context(), w, c, began)
+		return
+	}
 	a := g.newAnswer()
 	defer g.free(a)
-	if c.Service == "s3" && g.S3 != nil {
-		if !g.handOver(w, r, c, a) {
-			return
-		}
-	} else {
-		g.answer(r.Context(), c, a)
-	}
+	g.answer(r.Context(), c, a)
 	a.header.Set("X-Amzn-Requestid", c.RequestID)
-	g.log(r.Context(), c, a, g.Signing.Now().Sub(began))
-	if a.status == 0 {
-		panic(http.ErrAbortHandler) // closes the connection: ErrNoAnswer
-	}
+	g.log(r.Context(), c, a, began)
 	write(w, r, a)
-}
-
-// handOver gives a request of a known caller to S3, and says whether it left an answer instead.
-func (g *Gateway) handOver(w http.ResponseWriter, r *http.Request, c *call, a *answer) bool {
-	c.protocol = s3Protocol{}
-	if e := c.admit(r.Context()); e != nil {
-		g.fail(r.Context(), c, e, a)
-		return true
-	}
-	w.Header().Set("X-Amz-Request-Id", c.RequestID)
-	g.S3.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), callKey{}, c.Call)))
-	return false
 }
 
 // answer fills a with what the client gets; its status stays 0 where that is nothing.
 func (g *Gateway) answer(ctx context.Context, c *call, a *answer) {
 	defer func() {
 		if p := recover(); p != nil {
-			g.Log.ErrorContext(ctx, "panic in a handler", "service", c.Service, "operation", c.Operation, "panic", p, "stack", string(debug.Stack()))
+			g.logPanic(ctx, c, p)
 			g.fail(ctx, c, errPanic, a)
 		}
 	}()
@@ -148,7 +131,7 @@ func (g *Gateway) fail(ctx context.Context, c *call, err error, a *answer) {
 	var e *Error
 	if !errors.As(err, &e) {
 		if !errors.Is(err, errPanic) {
-			g.Log.ErrorContext(ctx, "handler failed", "service", c.Service, "operation", c.Operation, "error", err)
+			g.options.Log.ErrorContext(ctx, "handler failed", "service", c.Service, "operation", c.Operation, "error", err)
 		}
 		e = internal(c.protocol.dialect())
 	}
@@ -159,28 +142,37 @@ func (g *Gateway) fail(ctx context.Context, c *call, err error, a *answer) {
 	c.protocol.fail(c.request, e, a)
 }
 
-// write sends the answer.
+// write sends the answer, or closes the connection where there is none.
 func write(w http.ResponseWriter, r *http.Request, a *answer) {
+	if a.status == 0 {
+		panic(http.ErrAbortHandler)
+	}
 	header := w.Header()
 	maps.Copy(header, a.header)
 	if a.stream == nil {
-		header.Set("Content-Length", strconv.Itoa(a.body.Len()))
+		header.Set("Content-Length", strconv.Itoa(len(a.body)))
 	}
 	w.WriteHeader(a.status)
 	if r.Method == http.MethodHead {
 		return
 	}
 	if a.stream == nil {
-		_, _ = w.Write(a.body.Bytes()) // the client is gone
+		_, _ = w.Write(a.body) // the client is gone
 		return
 	}
 	_, _ = io.Copy(w, a.stream)
 }
 
-func (g *Gateway) log(ctx context.Context, c *call, a *answer, took time.Duration) {
-	g.Log.LogAttrs(ctx, slog.LevelInfo, "request",
+func (g *Gateway) log(ctx context.Context, c *call, a *answer, began time.Time) {
+	took := g.options.Signing.Now().Sub(began)
+	g.options.Log.LogAttrs(ctx, slog.LevelInfo, "request",
 		slog.String("service", c.Service), slog.String("operation", c.Operation), slog.String("account", c.Account), slog.String("region", c.Region),
 		slog.Int("status", a.status), slog.String("code", a.code), slog.Float64("ms", float64(took.Microseconds())/1000))
+}
+
+// logPanic keeps where a handler has panicked.
+func (g *Gateway) logPanic(ctx context.Context, c *call, p any) {
+	g.options.Log.ErrorContext(ctx, "panic in a handler", "service", c.Service, "operation", c.Operation, "panic", p, "stack", string(debug.Stack()))
 }
 
 // guess is the service that a request without a readable signature means, or "".
@@ -230,7 +222,7 @@ func (g *Gateway) newAnswer() *answer {
 // free keeps an answer for another request, unless it has grown large.
 func (g *Gateway) free(a *answer) {
 	a.reset()
-	if a.body.Cap() <= maxBlock {
+	if cap(a.body) <= maxBlock {
 		g.answers.Put(a)
 	}
 }

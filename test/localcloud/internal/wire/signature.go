@@ -94,14 +94,10 @@ func headerDate(r *http.Request) (time.Time, string) {
 func fromQuery(query url.Values) (signature, *flaw) {
 	s, f := scope(query.Get("X-Amz-Credential"))
 	s.token = query.Get("X-Amz-Security-Token")
-	var complaint string
 	for _, name := range []string{"X-Amz-Algorithm", "X-Amz-Credential", "X-Amz-Signature", "X-Amz-SignedHeaders", "X-Amz-Date"} {
 		if query.Get(name) == "" {
-			complaint += fmt.Sprintf("AWS query-string parameters must include '%s'. ", name)
+			return s, &flaw{refusedIncomplete, "AWS query-string parameters must include '" + name + "'. Re-examine the query-string parameters."}
 		}
-	}
-	if complaint != "" {
-		return s, &flaw{refusedIncomplete, complaint + "Re-examine the query-string parameters."}
 	}
 	if f != nil {
 		return s, f

@@ -132,7 +132,7 @@ func (n *node) setAny(dst reflect.Value, v any) bool {
 }
 
 func (n *node) setString(dst reflect.Value, s string) bool {
-	switch n.kind {
+	switch n.kind { //nolint:exhaustive // the others cannot be strings
 	case text:
 		dst.SetString(s)
 		return true
@@ -150,7 +150,7 @@ func (n *node) setString(dst reflect.Value, s string) bool {
 
 // setNumber takes an integer also where it is written as a float: 5.0, 1e3.
 func (n *node) setNumber(dst reflect.Value, s string) bool {
-	switch n.kind {
+	switch n.kind { //nolint:exhaustive // the others cannot be numbers
 	case decimal, timestamp:
 		return n.setText(dst, s)
 	case integer:

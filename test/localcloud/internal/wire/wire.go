@@ -86,6 +86,12 @@ func Handle[In, Out any](s *Service, f func(ctx context.Context, c *Call, in *In
 	in, out := reflect.TypeFor[In](), reflect.TypeFor[Out]()
 	s.operations[strings.TrimSuffix(in.Name(), "Input")] = operation{
 		input: in, output: out,
-		handle: func(ctx context.Context, c *Call, input any) (any, error) { return f(ctx, c, input.(*In)) },
+		handle: func(ctx context.Context, c *Call, input any) (any, error) {
+			typed, ok := input.(*In)
+			if !ok {
+				return nil, fmt.Errorf("input is a %T", input)
+			}
+			return f(ctx, c, typed)
+		},
 	}
 }

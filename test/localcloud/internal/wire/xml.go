@@ -1,7 +1,6 @@
 package wire
 
 import (
-	"bytes"
 	"reflect"
 	"sort"
 	"unicode/utf8"
@@ -9,7 +8,7 @@ import (
 
 // xmlWriter encodes the answers of both Query protocols.
 type xmlWriter struct {
-	*bytes.Buffer
+	out []byte
 	ec2 bool
 }
 
@@ -85,7 +84,7 @@ func (w *xmlWriter) leaf(name, value string) {
 
 func (w *xmlWriter) put(parts ...string) {
 	for _, part := range parts {
-		w.WriteString(part)
+		w.out = append(w.out, part...)
 	}
 }
 
@@ -100,7 +99,7 @@ func (w *xmlWriter) escape(s string) {
 		w.put(s[start:i], to)
 		start = i + size(r, s[i:])
 	}
-	w.WriteString(s[start:])
+	w.put(s[start:])
 }
 
 func escaped(r rune, at string) string {

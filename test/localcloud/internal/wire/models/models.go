@@ -9,7 +9,7 @@ import (
 )
 
 //go:embed *.json
-var files embed.FS //nolint:gochecknoglobals // go:embed fills package variables only
+var files embed.FS
 
 // Model is one service.
 type Model struct {

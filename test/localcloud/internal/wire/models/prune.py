@@ -15,9 +15,12 @@ METADATA = ["protocols", "apiVersion", "targetPrefix", "jsonVersion", "xmlNamesp
 SHAPE = ["type", "required", "enum", "min", "max", "pattern", "flattened", "timestampFormat", "payload", "streaming", "union"]
 MEMBER = ["shape", "locationName", "queryName", "location", "flattened", "streaming", "timestampFormat"]
 
-# (service, shape, member, trait): the trait is dropped, because recordings show that the service does not check it there.
+# (service, shape, member, trait, value): what recordings of the service show to be otherwise. Without a member, it is the shape's trait;
+# with one, the member gets a shape of its own. None drops the trait.
 CORRECTIONS = [
-    ("ebs", "PutSnapshotBlockRequest", "ChecksumAlgorithm", "enum"),  # an error of the service itself, not of its model
+    ("ebs", "PutSnapshotBlockRequest", "ChecksumAlgorithm", "enum", None),  # an error of the service itself, not of its model
+    ("ebs", "BlockToken", None, "pattern", "^[A-Za-z0-9+/=_-]+$"),
+    ("ebs", "PageToken", None, "pattern", "^[A-Za-z0-9+/=_-]+$"),
 ]
 
 
@@ -71,8 +74,9 @@ def prune(service, model, operations):
             if side in operation:
                 out["operations"][name][side] = operation[side]["shape"]
                 reach(model["shapes"], operation[side]["shape"], out["shapes"])
-    for dropped in CORRECTIONS:
-        correct(service, out["shapes"], *dropped)
+    for corrected, *what in CORRECTIONS:
+        if corrected == service:
+            correct(out["shapes"], *what)
     out["shapes"] = dict(sorted(out["shapes"].items()))
     return out
 
@@ -94,19 +98,16 @@ def reach(shapes, name, out):
         reach(shapes, reference["shape"], out)
 
 
-def correct(wanted_in, shapes, service, shape, member, trait):
-    """Give one member a shape of its own without the trait."""
-    if wanted_in != service:
-        return
-    for reference in shapes[shape]["members"]:
-        if reference["name"] == member:
-            own = shape + member
-            shapes[own] = {k: v for k, v in shapes[reference["shape"]].items() if k != trait}
-            reference["shape"] = own
+def correct(shapes, shape, member, trait, value):
+    if member:
+        reference = next(m for m in shapes[shape]["members"] if m["name"] == member)
+        old, shape, reference["shape"] = reference["shape"], shape + member, shape + member
+        shapes[shape] = dict(shapes[old])
+    shapes[shape] = keep({**shapes[shape], trait: value}, SHAPE)
 
 
 def keep(thing, names):
-    return {name: thing[name] for name in names if name in thing and thing[name] is not False}
+    return {name: thing[name] for name in names if thing.get(name) is not None and thing[name] is not False}
 
 
 def write(path, model):
