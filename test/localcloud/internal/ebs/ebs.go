@@ -25,7 +25,6 @@ type Service struct {
 	blocks  *disk.Store
 	windows Windows // nil: there are none
 
-	buffers sync.Pool // of *[disk.BlockSize + 1]byte
 	maps    manifests
 	written sync.Map // snapshot id → time.Time of the last block
 	work    sync.WaitGroup
@@ -33,9 +32,7 @@ type Service struct {
 
 // New returns the service. Blocks of snapshots stand in blocks, where open snapshots and completed ones are held against collections.
 func New(store *state.Store, blocks *disk.Store) *Service {
-	s := &Service{store: store, blocks: blocks}
-	s.buffers.New = func() any { return new([disk.BlockSize + 1]byte) }
-	return s
+	return &Service{store: store, blocks: blocks}
 }
 
 // SetWindows is called before the first request, where there are windows.
@@ -57,7 +54,7 @@ func (s *Service) Resume(region string) {
 		for id, snap := range r.Snapshots.All() {
 			switch {
 			case snap.Deleted:
-				r.Then(func() { s.giveUp(region, id) })
+				r.Then(func() { giveUp(s.store, s.blocks, region, id) })
 			case snap.Direct == nil || snap.State != "pending":
 			case snap.Direct.Completion != nil:
 				s.after(0, func() { s.finish(region, id) })

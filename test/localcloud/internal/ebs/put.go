@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"io"
 
@@ -22,23 +21,28 @@ import (
 // put is PutSnapshotBlock. The block is hashed once, for the checksum and for its name in the store. Where several things are wrong, that
 // the body is looked at before the snapshot is inferred: the checksum's error is one of the layer that looks at signatures.
 func (s *Service) put(_ context.Context, c *wire.Call, in *ebs.PutSnapshotBlockInput) (*ebs.PutSnapshotBlockOutput, error) {
-	buf := s.buffers.Get().(*[disk.BlockSize + 1]byte)
-	defer s.buffers.Put(buf)
-	n, err := io.ReadFull(in.BlockData, buf[:])
-	if n != disk.BlockSize || !errors.Is(err, io.ErrUnexpectedEOF) {
+	block, err := body(in.BlockData)
+	if err != nil || len(block) != disk.BlockSize {
 		return nil, invalid(badParameter, "Failed to read block data")
 	}
-	sum, err := checkBlock(in, buf[:n])
+	sum, err := checkBlock(in, block)
 	if err != nil {
 		return nil, err
 	}
 	if err := s.checkOpen(c, in); err != nil {
 		return nil, err
 	}
-	if err := s.keepBlock(c, in, bake.Digest("sha256:"+hex.EncodeToString(sum)), buf[:n]); err != nil {
+	if err := s.keepBlock(c, in, bake.Digest("sha256:"+hex.EncodeToString(sum)), block); err != nil {
 		return nil, err
 	}
 	return &ebs.PutSnapshotBlockOutput{Checksum: in.Checksum, ChecksumAlgorithm: ebstypes.ChecksumAlgorithmChecksumAlgorithmSha256}, nil
+}
+
+func body(r io.Reader) ([]byte, error) {
+	if r == nil {
+		return nil, io.ErrUnexpectedEOF
+	}
+	return wire.Bytes(r)
 }
 
 // checkBlock returns the digest of a block that is what the request says.
