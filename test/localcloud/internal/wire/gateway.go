@@ -167,6 +167,7 @@ func (c *call) handle(ctx context.Context, p *plan, input any) (reflect.Value, e
 	if i == nil {
 		return p.call(ctx, c.Call, input)
 	}
+	c.Input = input // a Describe without filters takes other tokens than one with them
 	if err := i.Before(ctx, c.Call); err != nil {
 		return reflect.Value{}, err
 	}
