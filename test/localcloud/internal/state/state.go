@@ -7,6 +7,7 @@ package state
 
 import (
 	"sync"
+	"time"
 
 	"github.com/iibake/iibake/test/localcloud/internal/clock"
 )
@@ -76,6 +77,7 @@ func (s *Store) update(r *Region, f func(*Region) error) ([]func(), error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.now = r.clock.Now()
+	defer func() { r.now = time.Time{} }() // a View tells the time of the clock
 	err := f(r)
 	then := r.then
 	r.then = nil

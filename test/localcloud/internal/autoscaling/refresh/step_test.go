@@ -565,6 +565,9 @@ func (g *group) ready(in refresh.Instance) bool {
 	wait, from := refresh.HealthInterval, g.s.Started
 	if g.s.Rollback != nil {
 		wait, from = refresh.RollbackHealthInterval, g.s.Rollback.Started
+		if from.IsZero() { // it begins with this step
+			from = g.now
+		}
 	}
 	return in.Since.Before(from) || !g.now.Before(in.Since.Add(max(wait, g.p.Warmup)))
 }

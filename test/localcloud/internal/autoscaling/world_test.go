@@ -1,0 +1,323 @@
+package autoscaling_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	as "github.com/aws/aws-sdk-go-v2/service/autoscaling"
+	astypes "github.com/aws/aws-sdk-go-v2/service/autoscaling/types"
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	ec2types "github.com/aws/aws-sdk-go-v2/service/ec2/types"
+	elbtypes "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2/types"
+	"github.com/aws/smithy-go"
+
+	"github.com/iibake/iibake/test/localcloud/internal/autoscaling"
+	"github.com/iibake/iibake/test/localcloud/internal/clock"
+	"github.com/iibake/iibake/test/localcloud/internal/state"
+	"github.com/iibake/iibake/test/localcloud/internal/wire"
+)
+
+const (
+	account = "123456789012"
+	region  = "us-east-1"
+	subnetA = "subnet-0aaaaaaaaaaaaaaaa"
+	subnetB = "subnet-0bbbbbbbbbbbbbbbb"
+	targets = "arn:aws:elasticloadbalancing:us-east-1:123456789012:targetgroup/web/0123456789abcdef"
+)
+
+// everyone is the account of every access key.
+type everyone struct{}
+
+func (everyone) Identify(_ context.Context, key, _ string) (wire.Identity, error) {
+	return wire.Identity{Account: key, ARN: "arn:aws:iam::" + key + ":root"}, nil
+}
+
+// ec2Fake launches instances that run after some seconds and end after some others.
+type ec2Fake struct {
+	store    *state.Store
+	watchers []func(*state.Region, *state.Instance)
+	made     int
+	boot     time.Duration
+	end      time.Duration
+	refuse   func(in *ec2.RunInstancesInput) error // may be nil
+	dies     func(in *ec2.RunInstancesInput) string
+	launches []*ec2.RunInstancesInput
+	replaced map[string]string // image by instance id
+}
+
+func (f *ec2Fake) Watch(g func(*state.Region, *state.Instance)) { f.watchers = append(f.watchers, g) }
+
+func (f *ec2Fake) Launch(r *state.Region, account, _ string, in *ec2.RunInstancesInput) ([]*state.Instance, error) {
+	if f.refuse != nil {
+		if err := f.refuse(in); err != nil {
+			return nil, err
+		}
+	}
+	f.launches = append(f.launches, in)
+	f.made++
+	id := fmt.Sprintf("i-%017d", f.made)
+	rec := &state.Instance{Account: account}
+	rec.InstanceId, rec.SubnetId, rec.InstanceType = &id, in.SubnetId, in.InstanceType
+	if rec.InstanceType == "" {
+		rec.InstanceType = ec2types.InstanceTypeT3Nano
+	}
+	rec.State = &ec2types.InstanceState{Name: ec2types.InstanceStateNamePending}
+	zone := "us-east-1a"
+	if aws.ToString(in.SubnetId) == subnetB {
+		zone = "us-east-1b"
+	}
+	rec.Placement = &ec2types.Placement{AvailabilityZone: &zone}
+	rec.Tags = in.TagSpecifications[0].Tags
+	r.Instances.Put(id, rec)
+	f.store.Clock().AfterFunc(f.boot, func() {
+		if why := f.cause(in); why != "" {
+			f.set(id, ec2types.InstanceStateNameTerminated, ec2types.InstanceStateNamePending, why)
+			return
+		}
+		f.set(id, ec2types.InstanceStateNameRunning, ec2types.InstanceStateNamePending, "")
+	})
+	return []*state.Instance{rec}, nil
+}
+
+func (f *ec2Fake) cause(in *ec2.RunInstancesInput) string {
+	if f.dies == nil {
+		return ""
+	}
+	return f.dies(in)
+}
+
+// set moves an instance to a state, from another if that is given.
+func (f *ec2Fake) set(id string, to, from ec2types.InstanceStateName, why string) {
+	_ = f.store.Update(region, func(r *state.Region) error {
+		if in := r.Instances.Edit(id); in != nil && (from == "" || in.State.Name == from) {
+			in.State = &ec2types.InstanceState{Name: to}
+			if why != "" {
+				in.StateReason = &ec2types.StateReason{Message: &why}
+			}
+			for _, w := range f.watchers {
+				w(r, in)
+			}
+		}
+		return nil
+	})
+}
+
+func (f *ec2Fake) Terminate(r *state.Region, ids []string) {
+	for _, id := range ids {
+		in := r.Instances.Edit(id)
+		if in == nil || in.State.Name == ec2types.InstanceStateNameTerminated {
+			continue
+		}
+		in.State = &ec2types.InstanceState{Name: ec2types.InstanceStateNameShuttingDown}
+		f.store.Clock().AfterFunc(f.end, func() { f.set(id, ec2types.InstanceStateNameTerminated, "", "") })
+	}
+}
+
+func (f *ec2Fake) ReplaceRoot(_ *state.Region, id, image string) error {
+	f.replaced[id] = image
+	return nil
+}
+
+func (f *ec2Fake) ReplacingRoot(*state.Region, string) bool { return false }
+
+// elbFake has the health of targets that tests give them.
+type elbFake struct {
+	registered map[string]bool
+	health     map[string]elbtypes.TargetHealthStateEnum
+}
+
+func (f *elbFake) RegisterTargets(_ *state.Region, _ string, ids []string) {
+	for _, id := range ids {
+		f.registered[id] = true
+	}
+}
+
+func (f *elbFake) DeregisterTargets(_ *state.Region, _ string, ids []string) {
+	for _, id := range ids {
+		delete(f.registered, id)
+	}
+}
+
+func (f *elbFake) Health(_ *state.Region, _, id string) (elbtypes.TargetHealthStateEnum, string) {
+	if h := f.health[id]; h != "" {
+		return h, ""
+	}
+	if f.registered[id] {
+		return elbtypes.TargetHealthStateEnumHealthy, ""
+	}
+	return elbtypes.TargetHealthStateEnumUnused, ""
+}
+
+// world is a region with a launch template of two versions, and two subnets.
+type world struct {
+	*testing.T
+	clock  *clock.Virtual
+	store  *state.Store
+	ec2    *ec2Fake
+	elb    *elbFake
+	client *as.Client
+	start  time.Time
+}
+
+func newWorld(t *testing.T) *world {
+	t.Helper()
+	w := &world{T: t, clock: clock.NewVirtual(time.Date(2026, 9, 27, 14, 41, 58, 400e6, time.UTC))}
+	w.start = w.clock.Now()
+	w.store = state.New(w.clock)
+	w.ec2 = &ec2Fake{store: w.store, boot: 4 * time.Second, end: 5 * time.Second, replaced: map[string]string{}}
+	w.elb = &elbFake{registered: map[string]bool{}, health: map[string]elbtypes.TargetHealthStateEnum{}}
+	_ = w.store.Update(region, func(r *state.Region) error {
+		furnish(r)
+		return nil
+	})
+	svc := wire.NewService("autoscaling")
+	autoscaling.New(w.store, w.ec2, w.elb).Register(svc)
+	g := wire.NewGateway(wire.Options{Services: []*wire.Service{svc}, Accounts: everyone{}, Clock: w.clock})
+	w.client = as.NewFromConfig(aws.Config{
+		Region: region, Credentials: credentials.NewStaticCredentialsProvider(account, "secret", ""),
+		HTTPClient: &http.Client{Transport: g}, BaseEndpoint: aws.String("http://localhost"), RetryMaxAttempts: 1,
+	})
+	return w
+}
+
+func furnish(r *state.Region) {
+	for id, zone := range map[string]string{subnetA: "a", subnetB: "b"} {
+		s := &state.Subnet{}
+		s.SubnetId, s.OwnerId = aws.String(id), aws.String(account)
+		s.AvailabilityZone, s.AvailabilityZoneId = aws.String("us-east-1"+zone), aws.String("use1-az"+map[string]string{"a": "1", "b": "2"}[zone])
+		r.Subnets.Put(id, s)
+	}
+	r.LaunchTemplates.Put("lt-1", template("lt-1", "web", 2, "ami-00000000000000011"))
+	r.LaunchTemplates.Put("lt-2", template("lt-2", "param", 1, "resolve:ssm:/web"))
+	for _, id := range []string{"ami-00000000000000011", "ami-00000000000000012"} {
+		i := &state.Image{}
+		i.ImageId = aws.String(id)
+		i.BlockDeviceMappings = []ec2types.BlockDeviceMapping{{Ebs: &ec2types.EbsBlockDevice{}}}
+		r.Images.Put(id, i)
+	}
+	r.TargetGroups.Put(targets, &state.TargetGroup{Account: account})
+}
+
+func template(id, name string, versions int64, image string) *state.LaunchTemplate {
+	t := &state.LaunchTemplate{Account: account}
+	t.LaunchTemplateId, t.LaunchTemplateName = &id, &name
+	t.DefaultVersionNumber, t.LatestVersionNumber = aws.Int64(1), &versions
+	for n := range versions {
+		t.Versions = append(t.Versions, ec2types.LaunchTemplateVersion{
+			VersionNumber: aws.Int64(n + 1), LaunchTemplateData: &ec2types.ResponseLaunchTemplateData{ImageId: &image},
+		})
+	}
+	return t
+}
+
+// must is for calls that work.
+func must[T any](out T, err error) T {
+	if err != nil {
+		panic(err)
+	}
+	return out
+}
+
+// refused checks the code and the message of an error.
+func (w *world) refused(err error, code, message string) {
+	w.Helper()
+	var e smithy.APIError
+	if !errors.As(err, &e) || e.ErrorCode() != code || e.ErrorMessage() != message {
+		w.Errorf("got %v\nwant %s: %s", err, code, message)
+	}
+}
+
+// at moves the clock to a time after the last begin.
+func (w *world) at(seconds float64) {
+	w.clock.Advance(w.start.Add(time.Duration(seconds * float64(time.Second))).Sub(w.clock.Now()))
+}
+
+func (w *world) begin() { w.start = w.clock.Now() }
+
+// create makes a group of n instances in service.
+func (w *world) create(name string, n int32, change ...func(*as.CreateAutoScalingGroupInput)) {
+	w.Helper()
+	in := &as.CreateAutoScalingGroupInput{
+		AutoScalingGroupName: &name, MinSize: aws.Int32(0), MaxSize: aws.Int32(n + 1), DesiredCapacity: &n, VPCZoneIdentifier: aws.String(subnetA),
+		LaunchTemplate: &astypes.LaunchTemplateSpecification{LaunchTemplateId: aws.String("lt-1"), Version: aws.String("1")},
+	}
+	for _, f := range change {
+		f(in)
+	}
+	must(w.client.CreateAutoScalingGroup(w.Context(), in))
+	w.clock.Advance(30 * time.Second)
+	w.begin()
+}
+
+func (w *world) group(name string) astypes.AutoScalingGroup {
+	w.Helper()
+	out := must(w.client.DescribeAutoScalingGroups(w.Context(), &as.DescribeAutoScalingGroupsInput{AutoScalingGroupNames: []string{name}}))
+	if len(out.AutoScalingGroups) == 0 {
+		return astypes.AutoScalingGroup{}
+	}
+	return out.AutoScalingGroups[0]
+}
+
+// instances writes those of a group: the last digit of the id, state, version.
+func (w *world) instances(name string) string {
+	w.Helper()
+	var all []string
+	for _, i := range w.group(name).Instances {
+		id := strings.TrimLeft(strings.TrimPrefix(*i.InstanceId, "i-"), "0")
+		all = append(all, fmt.Sprintf("%s %s v%s", id, i.LifecycleState, *i.LaunchTemplate.Version))
+	}
+	return strings.Join(all, ", ")
+}
+
+func (w *world) expectInstances(name, want string) {
+	w.Helper()
+	if got := w.instances(name); got != want {
+		w.Errorf("at +%.1f s: %s\nwant: %s", w.clock.Now().Sub(w.start).Seconds(), got, want)
+	}
+}
+
+// activities writes those of a group, newest first.
+func (w *world) activities(name string) []astypes.Activity {
+	w.Helper()
+	return must(w.client.DescribeScalingActivities(w.Context(), &as.DescribeScalingActivitiesInput{AutoScalingGroupName: &name})).Activities
+}
+
+func (w *world) refresh(name string) astypes.InstanceRefresh {
+	w.Helper()
+	return must(w.client.DescribeInstanceRefreshes(w.Context(), &as.DescribeInstanceRefreshesInput{AutoScalingGroupName: &name})).InstanceRefreshes[0]
+}
+
+// expectRefresh checks what is told of the newest refresh of a group at a time.
+func (w *world) expectRefresh(name string, seconds float64, want string) {
+	w.Helper()
+	w.at(seconds)
+	r := w.refresh(name)
+	got := string(r.Status)
+	if r.PercentageComplete != nil {
+		got += fmt.Sprintf(" %d%% %d", *r.PercentageComplete, *r.InstancesToUpdate)
+	}
+	if r.StatusReason != nil {
+		got += " " + *r.StatusReason
+	}
+	if got != want {
+		w.Errorf("at +%.1f s: %s\nwant: %s", seconds, got, want)
+	}
+}
+
+func version(n string) *astypes.DesiredConfiguration {
+	return &astypes.DesiredConfiguration{LaunchTemplate: &astypes.LaunchTemplateSpecification{LaunchTemplateId: aws.String("lt-1"), Version: &n}}
+}
+
+func (w *world) startRefresh(in *as.StartInstanceRefreshInput) string {
+	w.Helper()
+	return *must(w.client.StartInstanceRefresh(w.Context(), in)).InstanceRefreshId
+}
+
+func id(n int) string { return fmt.Sprintf("i-%017d", n) }
