@@ -464,7 +464,7 @@ func TestCheckFindsWhatDoesNotFit(t *testing.T) {
 		return &FrobnicateOutput{}, nil
 	})
 	wire.Handle(s, func(context.Context, *wire.Call, *RunInstancesInput) (*ec2.RunInstancesOutput, error) {
-		return nil, nil
+		return &ec2.RunInstancesOutput{}, nil
 	})
 	err := newGateway(s, wire.NewService("nonsense")).Check()
 	for _, want := range []string{"Frobnicate is not in the model", "RunInstancesInput has no field ImageId"} {

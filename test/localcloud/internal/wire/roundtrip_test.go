@@ -40,8 +40,8 @@ type exchange struct {
 	output reflect.Value
 }
 
-// everything is a gateway that has a handler for every operation of every model, and a client of it.
-func everything(t *testing.T, x *exchange) (*wire.Gateway, map[string]any) {
+// everything is a gateway that has a handler for every operation of every model, and the clients of it. Without x the handlers do nothing.
+func everything(t testing.TB, x *exchange) (*wire.Gateway, map[string]any) {
 	t.Helper()
 	var services []*wire.Service
 	for name, client := range clients(aws.Config{}) {
@@ -53,6 +53,9 @@ func everything(t *testing.T, x *exchange) (*wire.Gateway, map[string]any) {
 		for operation := range model.Operations {
 			if method, ok := reflect.TypeOf(client).MethodByName(operation); ok {
 				wire.HandleAny(s, method.Type.In(2).Elem(), method.Type.Out(0).Elem(), func(_ context.Context, _ *wire.Call, in any) (any, error) {
+					if x == nil {
+						return reflect.Zero(method.Type.Out(0)).Interface(), nil
+					}
 					x.input = in
 					return x.output.Interface(), nil
 				})
