@@ -48,7 +48,7 @@ func run(ctx context.Context, client *ec2.Client, n int32) error {
 }
 
 func code(err error) string {
-	if api := (smithy.APIError)(nil); errors.As(err, &api) {
+	if api := smithy.APIError(nil); errors.As(err, &api) {
 		return api.ErrorCode()
 	}
 	return ""
