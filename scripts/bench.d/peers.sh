@@ -100,7 +100,8 @@ vmdb2_ready() {
 		  - unpack-rootfs: root
 		  - { debootstrap: bookworm, mirror: "$MIRROR", target: root, variant: minbase, unless: rootfs_unpacked }
 		  - { create-file: /etc/apt/sources.list, contents: "${SOURCES//$'\n'/\\n}\\n", unless: rootfs_unpacked }
-		  - { apt: install, packages: [$(packages)], tag: root, unless: rootfs_unpacked }
+		  # With the boot loader, which the grub step would fetch: by then systemd-resolved has taken /etc/resolv.conf over.
+		  - { apt: install, packages: [$(packages),grub-pc], tag: root, unless: rootfs_unpacked }
 		  - { cache-rootfs: root, unless: rootfs_unpacked }
 		  - { copy-file: /var/www/html/index.html, src: "$SITE/index.html" }
 		  - { fstab: root }
