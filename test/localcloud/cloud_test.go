@@ -25,7 +25,7 @@ import (
 const account = "111122223333"
 
 // simulated returns a cloud without machines that the test closes.
-func simulated(t *testing.T, c localcloud.Config) *localcloud.Cloud {
+func simulated(t testing.TB, c localcloud.Config) *localcloud.Cloud {
 	t.Helper()
 	c.Simulate = true
 	cloud, err := localcloud.New(c)

@@ -53,6 +53,9 @@ func (e *engine) assemble() error {
 	a.add("ebs", blocks)
 	a.add("monitoring", cloudwatch.New(e.store))
 	a.add("ssm", ssm.New(e.store, e.faults))
+	if err := e.addCompute(&a); err != nil {
+		return err
+	}
 
 	gateway := wire.NewGateway(wire.Options{
 		Services: a.services(), Accounts: accounts, Clock: e.store.Clock(), Interceptor: e.faults, Log: e.config.Log,
