@@ -82,3 +82,11 @@ func findQEMU(a bake.Arch) (string, error) {
 	}
 	return path, nil
 }
+
+func findQEMUImg() (string, error) {
+	path, err := exec.LookPath("qemu-img")
+	if err != nil {
+		return "", fmt.Errorf("%w: install the package qemu-utils (Debian, Ubuntu) or qemu-img (Fedora)", err)
+	}
+	return path, nil
+}

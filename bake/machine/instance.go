@@ -58,9 +58,9 @@ func Format(ctx context.Context, f *os.File, size bake.Size) error {
 }
 
 func formatQCOW2(ctx context.Context, f *os.File, size int64, options ...string) error {
-	exe, err := exec.LookPath("qemu-img")
+	exe, err := findQEMUImg()
 	if err != nil {
-		return fmt.Errorf("%w: install the package qemu-utils (Debian, Ubuntu) or qemu-img (Fedora)", err)
+		return err
 	}
 	args := append([]string{"create", "-q", "-f", "qcow2"}, options...)
 	cmd := exec.CommandContext(ctx, exe, append(args, "/dev/fd/3", strconv.FormatInt(size, 10))...)
@@ -182,3 +182,16 @@ func (c *commandLine) dmi(d DMI) {
 
 // escape writes a value as QEMU reads it from a list.
 func escape(value string) string { return strings.ReplaceAll(value, ",", ",,") }
+
+// Ready returns what executes the instructions of guests of an architecture here, kvm or tcg, or an error that says what has to be
+// installed to run them. It may run a guest of a few instructions to find out, the first time after this host was started.
+func Ready(ctx context.Context, a bake.Arch, scratch string) (accel string, err error) {
+	exe, err := findQEMU(a)
+	if err != nil {
+		return "", err
+	}
+	if _, err := findQEMUImg(); err != nil {
+		return "", err
+	}
+	return accelerator(ctx, exe, a, scratch), nil
+}

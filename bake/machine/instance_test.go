@@ -218,3 +218,17 @@ func TestNBDOtherEnds(t *testing.T) {
 	c.send(option, uint32(7), uint32(1<<31))
 	c.ends()
 }
+
+func TestReady(t *testing.T) {
+	if accel, err := machine.Ready(t.Context(), bake.AMD64, t.TempDir()); err != nil || accel != "kvm" && accel != "tcg" {
+		t.Errorf("%q, %v", accel, err)
+	}
+	t.Setenv("PATH", only(t, "qemu-system-x86_64"))
+	if _, err := machine.Ready(t.Context(), bake.AMD64, t.TempDir()); err == nil || !strings.Contains(err.Error(), "install the package qemu-utils") {
+		t.Error(err)
+	}
+	t.Setenv("PATH", t.TempDir())
+	if _, err := machine.Ready(t.Context(), bake.AMD64, t.TempDir()); err == nil || !strings.Contains(err.Error(), "install the package qemu-system-x86") {
+		t.Error(err)
+	}
+}
