@@ -157,34 +157,50 @@ func (f *elbFake) Health(_ *state.Region, _, id string) (elbtypes.TargetHealthSt
 
 // world is a region with a launch template of two versions, and two subnets.
 type world struct {
-	*testing.T
+	testing.TB
 	clock  *clock.Virtual
 	store  *state.Store
 	ec2    *ec2Fake
 	elb    *elbFake
 	client *as.Client
 	start  time.Time
+
+	service *autoscaling.Service
 }
 
-func newWorld(t *testing.T) *world {
+func newWorld(t testing.TB) *world {
 	t.Helper()
-	w := &world{T: t, clock: clock.NewVirtual(time.Date(2026, 9, 27, 14, 41, 58, 400e6, time.UTC))}
+	w := &world{TB: t, clock: clock.NewVirtual(time.Date(2026, 9, 27, 14, 41, 58, 400e6, time.UTC))}
 	w.start = w.clock.Now()
 	w.store = state.New(w.clock)
-	w.ec2 = &ec2Fake{store: w.store, boot: 4 * time.Second, end: 5 * time.Second, replaced: map[string]string{}}
-	w.elb = &elbFake{registered: map[string]bool{}, health: map[string]elbtypes.TargetHealthStateEnum{}}
 	_ = w.store.Update(region, func(r *state.Region) error {
 		furnish(r)
 		return nil
 	})
+	w.serve()
+	return w
+}
+
+// serve puts a new service in front of the records.
+func (w *world) serve() {
+	w.ec2 = &ec2Fake{store: w.store, boot: 4 * time.Second, end: 5 * time.Second, replaced: map[string]string{}, made: w.made()}
+	w.elb = &elbFake{registered: map[string]bool{}, health: map[string]elbtypes.TargetHealthStateEnum{}}
+	w.service = autoscaling.New(w.store, w.ec2, w.elb)
 	svc := wire.NewService("autoscaling")
-	autoscaling.New(w.store, w.ec2, w.elb).Register(svc)
+	w.service.Register(svc)
 	g := wire.NewGateway(wire.Options{Services: []*wire.Service{svc}, Accounts: everyone{}, Clock: w.clock})
 	w.client = as.NewFromConfig(aws.Config{
 		Region: region, Credentials: credentials.NewStaticCredentialsProvider(account, "secret", ""),
 		HTTPClient: &http.Client{Transport: g}, BaseEndpoint: aws.String("http://localhost"), RetryMaxAttempts: 1,
 	})
-	return w
+}
+
+// made is how many instances were launched so far.
+func (w *world) made() int {
+	if w.ec2 == nil {
+		return 0
+	}
+	return w.ec2.made
 }
 
 func furnish(r *state.Region) {
@@ -321,3 +337,37 @@ func (w *world) startRefresh(in *as.StartInstanceRefreshInput) string {
 }
 
 func id(n int) string { return fmt.Sprintf("i-%017d", n) }
+
+// restart forgets all that is not in the records, as a new process does, and lets what runs go on.
+func (w *world) restart() {
+	w.Helper()
+	stopped := w.clock
+	w.clock = clock.NewVirtual(stopped.Now())
+	records := w.store
+	w.store = state.New(w.clock)
+	_ = records.View(region, func(old *state.Region) error {
+		return w.store.Update(region, func(r *state.Region) error {
+			r.Groups, r.Refreshes, r.Instances = old.Groups, old.Refreshes, old.Instances
+			r.LaunchTemplates, r.Subnets, r.TargetGroups = old.LaunchTemplates, old.Subnets, old.TargetGroups
+			return nil
+		})
+	})
+	w.serve()
+	w.ec2.resume()
+	w.service.Resume(region)
+}
+
+// resume ends the boots and ends that were under way.
+func (f *ec2Fake) resume() {
+	_ = f.store.View(region, func(r *state.Region) error {
+		for id, in := range r.Instances.All() {
+			next := map[ec2types.InstanceStateName]ec2types.InstanceStateName{
+				ec2types.InstanceStateNamePending: ec2types.InstanceStateNameRunning, ec2types.InstanceStateNameShuttingDown: ec2types.InstanceStateNameTerminated,
+			}[in.State.Name]
+			if next != "" {
+				f.store.Clock().AfterFunc(f.boot, func() { f.set(id, next, "", "") })
+			}
+		}
+		return nil
+	})
+}

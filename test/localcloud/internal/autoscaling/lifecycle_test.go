@@ -1,0 +1,245 @@
+package autoscaling_test
+
+import (
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	as "github.com/aws/aws-sdk-go-v2/service/autoscaling"
+	astypes "github.com/aws/aws-sdk-go-v2/service/autoscaling/types"
+	ec2types "github.com/aws/aws-sdk-go-v2/service/ec2/types"
+	elbtypes "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2/types"
+
+	"github.com/iibake/iibake/test/localcloud/internal/state"
+)
+
+func (w *world) hook(group, transition, result string) {
+	w.Helper()
+	must(w.client.PutLifecycleHook(w.Context(), &as.PutLifecycleHookInput{
+		AutoScalingGroupName: &group, LifecycleHookName: aws.String("h"), LifecycleTransition: &transition, DefaultResult: &result, HeartbeatTimeout: aws.Int32(30),
+	}))
+}
+
+func (w *world) desire(group string, n int32) {
+	w.Helper()
+	must(w.client.SetDesiredCapacity(w.Context(), &as.SetDesiredCapacityInput{AutoScalingGroupName: &group, DesiredCapacity: &n}))
+}
+
+func (w *world) complete(group, instance, result string) {
+	w.Helper()
+	must(w.client.CompleteLifecycleAction(w.Context(), &as.CompleteLifecycleActionInput{
+		AutoScalingGroupName: &group, LifecycleHookName: aws.String("h"), InstanceId: &instance, LifecycleActionResult: &result,
+	}))
+}
+
+func TestLaunchHooks(t *testing.T) {
+	w := newWorld(t)
+	w.create("g", 0)
+	w.hook("g", "autoscaling:EC2_INSTANCE_LAUNCHING", "ABANDON")
+	h := must(w.client.DescribeLifecycleHooks(t.Context(), &as.DescribeLifecycleHooksInput{AutoScalingGroupName: aws.String("g")})).LifecycleHooks[0]
+	if *h.GlobalTimeout != 3000 || *h.HeartbeatTimeout != 30 || *h.DefaultResult != "ABANDON" {
+		t.Errorf("%+v", h)
+	}
+	w.desire("g", 1)
+	w.at(17)
+	w.expectInstances("g", "1 Pending:Wait v1")
+	w.complete("g", id(1), "CONTINUE")
+	w.expectInstances("g", "1 Pending:Proceed v1")
+	w.at(20)
+	w.expectInstances("g", "1 InService v1")
+	_, err := w.client.CompleteLifecycleAction(t.Context(), &as.CompleteLifecycleActionInput{
+		AutoScalingGroupName: aws.String("g"), LifecycleHookName: aws.String("h"), LifecycleActionResult: aws.String("CONTINUE"), LifecycleActionToken: aws.String("12345678-1234-1234-1234-123456789012"),
+	})
+	w.refused(err, "ValidationError", "No active Lifecycle Action found with token 12345678-1234-1234-1234-123456789012")
+}
+
+// An instance whose action is not completed in time ends as the hook says, and another takes its place.
+func TestAbandonedLaunches(t *testing.T) {
+	w := newWorld(t)
+	w.create("g", 0)
+	w.hook("g", "autoscaling:EC2_INSTANCE_LAUNCHING", "ABANDON")
+	w.desire("g", 1)
+	w.at(40)
+	must(w.client.RecordLifecycleActionHeartbeat(t.Context(), &as.RecordLifecycleActionHeartbeatInput{AutoScalingGroupName: aws.String("g"), LifecycleHookName: aws.String("h"), InstanceId: aws.String(id(1))}))
+	w.at(60)
+	w.expectInstances("g", "1 Pending:Wait v1")
+	w.at(71)
+	w.expectInstances("g", "1 Terminating v1")
+	w.at(81)
+	w.expectInstances("g", "1 Terminating v1, 2 Pending v1")
+	a := w.activities("g")
+	if a[2].StatusCode != astypes.ScalingActivityStatusCodeCancelled || !strings.Contains(*a[2].StatusMessage, "was abandoned") {
+		t.Errorf("%+v", a[2])
+	}
+}
+
+func TestTerminationHooks(t *testing.T) {
+	w := newWorld(t)
+	w.create("g", 1)
+	w.hook("g", "autoscaling:EC2_INSTANCE_TERMINATING", "CONTINUE")
+	out := must(w.client.TerminateInstanceInAutoScalingGroup(t.Context(), &as.TerminateInstanceInAutoScalingGroupInput{InstanceId: aws.String(id(1)), ShouldDecrementDesiredCapacity: aws.Bool(true)}))
+	if want := "At 2026-09-27T14:42:28Z instance " + id(1) + " was taken out of service in response to a user request, shrinking the capacity from 1 to 0."; *out.Activity.Cause != want {
+		t.Error(*out.Activity.Cause)
+	}
+	w.at(20)
+	w.expectInstances("g", "1 Terminating:Wait v1")
+	w.at(31)
+	w.expectInstances("g", "1 Terminating:Proceed v1")
+	w.at(60)
+	w.expectInstances("g", "")
+}
+
+func TestUnhealthyInstancesAreReplaced(t *testing.T) {
+	for name, test := range map[string]struct {
+		harm  func(w *world)
+		cause string
+	}{
+		"ended": {func(w *world) { w.ec2.set(id(1), ec2types.InstanceStateNameStopped, "", "") }, "an EC2 health check indicating it has been terminated or stopped."},
+		"told": {func(w *world) {
+			must(w.client.SetInstanceHealth(w.Context(), &as.SetInstanceHealthInput{InstanceId: aws.String(id(1)), HealthStatus: aws.String("Unhealthy")}))
+		}, "a user health-check."},
+		"impaired": {func(w *world) {
+			_ = w.store.Update(region, func(r *state.Region) error {
+				r.Instances.Edit(id(1)).Status = ec2types.SummaryStatusImpaired
+				return nil
+			})
+			w.ec2.set(id(1), ec2types.InstanceStateNameRunning, "", "")
+		}, "an EC2 instance status checks failure."},
+		"targets": {func(w *world) { w.elb.health[id(1)] = elbtypes.TargetHealthStateEnumUnhealthy }, "an ELB system health check failure."},
+	} {
+		w := newWorld(t)
+		w.create("g", 1, func(in *as.CreateAutoScalingGroupInput) {
+			in.HealthCheckType, in.TargetGroupARNs = aws.String("ELB"), []string{targets}
+		})
+		test.harm(w)
+		w.at(11)
+		list := w.activities("g")
+		a := list[slices.IndexFunc(list, func(a astypes.Activity) bool { return strings.HasPrefix(*a.Description, "Terminating") })]
+		if !strings.HasSuffix(*a.Cause, " an instance was taken out of service in response to "+test.cause) {
+			t.Errorf("%s: %s: %s", name, *a.Description, *a.Cause)
+		}
+		w.at(40)
+		w.expectInstances("g", "2 InService v1")
+		if c := *w.activities("g")[0].Cause; !strings.HasSuffix(c, " an instance was launched in response to an unhealthy instance needing to be replaced.") {
+			t.Errorf("%s: %s", name, c)
+		}
+	}
+}
+
+func TestTheGracePeriodIsForInstancesThatRun(t *testing.T) {
+	w := newWorld(t)
+	w.create("g", 1, func(in *as.CreateAutoScalingGroupInput) {
+		in.HealthCheckType, in.TargetGroupARNs, in.HealthCheckGracePeriod = aws.String("ELB"), []string{targets}, aws.Int32(300)
+	})
+	w.elb.health[id(1)] = elbtypes.TargetHealthStateEnumUnhealthy
+	must(w.client.SetInstanceHealth(t.Context(), &as.SetInstanceHealthInput{InstanceId: aws.String(id(1)), HealthStatus: aws.String("Unhealthy")}))
+	w.at(200)
+	w.expectInstances("g", "1 InService v1")
+	w.at(298)
+	w.expectInstances("g", "1 Terminating v1, 2 Pending v1")
+	w.clock.Advance(time.Minute)
+	w.ec2.set(id(2), ec2types.InstanceStateNameTerminated, "", "")
+	w.clock.Advance(time.Second)
+	w.expectInstances("g", "2 Terminating v1")
+}
+
+func TestStandby(t *testing.T) {
+	w := newWorld(t)
+	w.create("g", 2, func(in *as.CreateAutoScalingGroupInput) { in.TargetGroupARNs = []string{targets} })
+	out := must(w.client.EnterStandby(t.Context(), &as.EnterStandbyInput{AutoScalingGroupName: aws.String("g"), InstanceIds: []string{id(1)}, ShouldDecrementDesiredCapacity: aws.Bool(true)}))
+	if a := out.Activities[0]; *a.Description != "Moving EC2 instance to Standby: "+id(1) || *a.Progress != 50 || a.StatusCode != "InProgress" ||
+		*a.Cause != "At 2026-09-27T14:42:28Z instance "+id(1)+" was moved to standby in response to a user request, shrinking the capacity from 2 to 1." {
+		t.Errorf("%+v", a)
+	}
+	w.expectInstances("g", "1 EnteringStandby v1, 2 InService v1")
+	w.at(30)
+	w.expectInstances("g", "1 Standby v1, 2 InService v1")
+	if w.elb.registered[id(1)] || !w.elb.registered[id(2)] {
+		t.Errorf("%v", w.elb.registered)
+	}
+	must(w.client.ExitStandby(t.Context(), &as.ExitStandbyInput{AutoScalingGroupName: aws.String("g"), InstanceIds: []string{id(1)}}))
+	w.at(60)
+	w.expectInstances("g", "1 InService v1, 2 InService v1")
+	if !w.elb.registered[id(1)] || *w.group("g").DesiredCapacity != 2 {
+		t.Errorf("%v", w.elb.registered)
+	}
+	_, err := w.client.EnterStandby(t.Context(), &as.EnterStandbyInput{AutoScalingGroupName: aws.String("g"), InstanceIds: []string{"i-9"}, ShouldDecrementDesiredCapacity: aws.Bool(true)})
+	w.refused(err, "ValidationError", "The instance i-9 is not part of Auto Scaling group g.")
+}
+
+func TestDetachAndAttach(t *testing.T) {
+	w := newWorld(t)
+	w.create("g", 2)
+	must(w.client.DetachInstances(t.Context(), &as.DetachInstancesInput{AutoScalingGroupName: aws.String("g"), InstanceIds: []string{id(1)}, ShouldDecrementDesiredCapacity: aws.Bool(false)}))
+	w.at(60)
+	w.expectInstances("g", "2 InService v1, 3 InService v1")
+	w.create("h", 0)
+	must(w.client.AttachInstances(t.Context(), &as.AttachInstancesInput{AutoScalingGroupName: aws.String("h"), InstanceIds: []string{id(1)}}))
+	w.at(10)
+	g := w.group("h")
+	if len(g.Instances) != 1 || g.Instances[0].LifecycleState != astypes.LifecycleStateInService || *g.DesiredCapacity != 1 || g.Instances[0].LaunchTemplate != nil {
+		t.Errorf("%+v", g)
+	}
+	_, err := w.client.AttachInstances(t.Context(), &as.AttachInstancesInput{AutoScalingGroupName: aws.String("g"), InstanceIds: []string{id(1)}})
+	w.refused(err, "ValidationError", "The instance "+id(1)+" is already part of Auto Scaling group:h.")
+}
+
+// Protected instances survive a smaller group, until somebody lets go of them.
+func TestScaleInProtection(t *testing.T) {
+	w := newWorld(t)
+	w.create("g", 2)
+	protect := func(on bool) {
+		must(w.client.SetInstanceProtection(t.Context(), &as.SetInstanceProtectionInput{AutoScalingGroupName: aws.String("g"), InstanceIds: []string{id(1), id(2)}, ProtectedFromScaleIn: &on}))
+	}
+	protect(true)
+	w.desire("g", 1)
+	w.at(120)
+	w.expectInstances("g", "1 InService v1, 2 InService v1")
+	protect(false)
+	w.at(180)
+	w.expectInstances("g", "2 InService v1")
+}
+
+func TestTerminationPolicies(t *testing.T) {
+	for policy, want := range map[string]string{"OldestInstance": "2 InService v1", "NewestInstance": "1 InService v1", "OldestLaunchTemplate": "2 InService v1", "AllocationStrategy": "2 InService v1"} {
+		w := newWorld(t)
+		w.create("g", 1, func(in *as.CreateAutoScalingGroupInput) { in.TerminationPolicies = []string{policy} })
+		w.desire("g", 2)
+		w.at(100)
+		w.desire("g", 1)
+		w.at(200)
+		if got := w.instances("g"); got != want {
+			t.Errorf("%s: %s", policy, got)
+		}
+	}
+}
+
+func TestTargetGroups(t *testing.T) {
+	w := newWorld(t)
+	w.create("g", 1)
+	must(w.client.AttachLoadBalancerTargetGroups(t.Context(), &as.AttachLoadBalancerTargetGroupsInput{AutoScalingGroupName: aws.String("g"), TargetGroupARNs: []string{targets}}))
+	list := must(w.client.DescribeLoadBalancerTargetGroups(t.Context(), &as.DescribeLoadBalancerTargetGroupsInput{AutoScalingGroupName: aws.String("g")})).LoadBalancerTargetGroups
+	sources := must(w.client.DescribeTrafficSources(t.Context(), &as.DescribeTrafficSourcesInput{AutoScalingGroupName: aws.String("g")})).TrafficSources
+	if len(list) != 1 || *list[0].State != "InService" || len(sources) != 1 || *sources[0].Type != "elbv2" || !w.elb.registered[id(1)] {
+		t.Errorf("%+v %+v", list, sources)
+	}
+	must(w.client.DetachTrafficSources(t.Context(), &as.DetachTrafficSourcesInput{AutoScalingGroupName: aws.String("g"), TrafficSources: []astypes.TrafficSourceIdentifier{{Identifier: aws.String(targets)}}}))
+	if g := w.group("g"); len(g.TargetGroupARNs) != 0 || len(g.TrafficSources) != 0 || w.elb.registered[id(1)] {
+		t.Errorf("%+v", g)
+	}
+}
+
+// What is asked for before the first process ends goes on in the second, from the records alone.
+func TestAGroupGoesOnAfterARestart(t *testing.T) {
+	w := newWorld(t)
+	w.create("g", 2)
+	w.startRefresh(&as.StartInstanceRefreshInput{AutoScalingGroupName: aws.String("g"), DesiredConfiguration: version("2")})
+	w.at(40)
+	w.restart()
+	w.at(600)
+	if r := w.refresh("g"); r.Status != astypes.InstanceRefreshStatusSuccessful {
+		t.Errorf("%+v", r)
+	}
+}
