@@ -110,8 +110,7 @@ func activities(r *state.Region, account string, in *as.DescribeScalingActivitie
 	}
 	found := []astypes.Activity{}
 	for _, g := range groups {
-		for i := len(g.Activities) - 1; i >= 0; i-- {
-			a := g.Activities[i]
+		for _, a := range slices.Backward(g.Activities) {
 			if match(&a) && (len(in.ActivityIds) == 0 || slices.Contains(in.ActivityIds, aws.ToString(a.ActivityId))) {
 				found = append(found, a)
 			}

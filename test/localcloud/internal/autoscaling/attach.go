@@ -38,7 +38,7 @@ func (s *Service) attachInstances(_ context.Context, c *wire.Call, in *as.Attach
 		}
 		l := s.lookNow(r, g)
 		for i, id := range in.InstanceIds {
-			l.adopt(r.Instances.Edit(id), from+int32(i)) //nolint:gosec // bounded above
+			l.adopt(r.Instances.Edit(id), from+int32(i))
 		}
 		g.DesiredCapacity = aws.Int32(from + n)
 		return nil

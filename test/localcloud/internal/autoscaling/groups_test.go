@@ -106,12 +106,12 @@ func TestScaleOut(t *testing.T) {
 	w.create("g", 0)
 	must(w.client.SetDesiredCapacity(t.Context(), &as.SetDesiredCapacityInput{AutoScalingGroupName: aws.String("g"), DesiredCapacity: aws.Int32(1)}))
 	w.at(5.6)
-	w.expectInstances("g", "")
+	w.expectInstances("")
 	w.at(11)
-	w.expectInstances("g", "1 Pending v1")
+	w.expectInstances("1 Pending v1")
 	w.at(16.5)
-	w.expectInstances("g", "1 InService v1")
-	list := w.activities("g")
+	w.expectInstances("1 InService v1")
+	list := w.activities()
 	if len(list) != 1 {
 		t.Fatalf("%d activities", len(list))
 	}
@@ -149,11 +149,11 @@ func TestDelete(t *testing.T) {
 	if *g.MinSize != 0 || *g.MaxSize != 0 || *g.DesiredCapacity != 0 || *g.Status != "Delete in progress" {
 		t.Errorf("%+v", g)
 	}
-	w.expectInstances("g", "1 InService v1")
+	w.expectInstances("1 InService v1")
 	w.at(10)
-	w.expectInstances("g", "1 Terminating v1")
+	w.expectInstances("1 Terminating v1")
 	w.at(31)
-	w.expectInstances("g", "")
+	w.expectInstances("")
 	if g := w.group("g"); g.Status == nil {
 		t.Error("the group is gone too early")
 	}
@@ -194,7 +194,7 @@ func TestUpdate(t *testing.T) {
 		t.Errorf("%+v", g)
 	}
 	w.clock.Advance(time.Minute)
-	a := w.activities("g")[0]
+	a := w.activities()[0]
 	if want := "At 2026-09-27T14:42:28Z a user request update of AutoScalingGroup constraints to min: 1, max: 1, desired: 1 changing the desired capacity from 2 to 1.  " +
 		"At 2026-09-27T14:42:38Z an instance was taken out of service in response to a difference between desired and actual capacity, shrinking the capacity from 2 to 1.  " +
 		"At 2026-09-27T14:42:38Z instance " + id(1) + " was selected for termination."; *a.Cause != want || *a.Description != "Terminating EC2 instance: "+id(1) {
@@ -218,12 +218,12 @@ func TestSuspendedProcesses(t *testing.T) {
 	must(w.client.SetDesiredCapacity(t.Context(), &as.SetDesiredCapacityInput{AutoScalingGroupName: aws.String("g"), DesiredCapacity: aws.Int32(2)}))
 	w.at(120)
 	p := w.group("g").SuspendedProcesses
-	if len(p) != 1 || *p[0].ProcessName != "Launch" || *p[0].SuspensionReason != "User suspended at 2026-09-27T14:42:28Z" || len(w.activities("g")) != 0 {
+	if len(p) != 1 || *p[0].ProcessName != "Launch" || *p[0].SuspensionReason != "User suspended at 2026-09-27T14:42:28Z" || len(w.activities()) != 0 {
 		t.Errorf("%+v", p)
 	}
 	must(w.client.ResumeProcesses(t.Context(), &as.ResumeProcessesInput{AutoScalingGroupName: aws.String("g")}))
 	w.at(150)
-	w.expectInstances("g", "1 InService v1, 2 InService v1")
+	w.expectInstances("1 InService v1, 2 InService v1")
 	must(w.client.SuspendProcesses(t.Context(), &as.SuspendProcessesInput{AutoScalingGroupName: aws.String("g")}))
 	if p := w.group("g").SuspendedProcesses; len(p) != 9 {
 		t.Errorf("%d processes", len(p))
@@ -260,7 +260,7 @@ func TestZonesAreBalancedAgain(t *testing.T) {
 	must(w.client.UpdateAutoScalingGroup(t.Context(), &as.UpdateAutoScalingGroupInput{AutoScalingGroupName: aws.String("g"), VPCZoneIdentifier: aws.String(subnetA + "," + subnetB)}))
 	for range 20 {
 		w.clock.Advance(10 * time.Second)
-		if n := strings.Count(w.instances("g"), "InService"); n < 4 {
+		if n := strings.Count(w.instances(), "InService"); n < 4 {
 			t.Errorf("%d in service", n)
 		}
 	}
@@ -271,7 +271,7 @@ func TestZonesAreBalancedAgain(t *testing.T) {
 		}
 	}
 	if n != 2 || len(w.group("g").Instances) != 4 {
-		t.Error(w.instances("g"))
+		t.Error(w.instances())
 	}
 }
 
@@ -287,17 +287,17 @@ func TestLaunchesThatAreRefused(t *testing.T) {
 	}
 	w.create("g", 2, func(in *as.CreateAutoScalingGroupInput) { in.VPCZoneIdentifier = aws.String(subnetA + "," + subnetB) })
 	w.clock.Advance(time.Minute)
-	w.expectInstances("g", "1 InService v1, 2 InService v1")
-	a := w.activities("g")
+	w.expectInstances("1 InService v1, 2 InService v1")
+	a := w.activities()
 	if last := a[len(a)-1]; last.StatusCode != "Failed" || *last.StatusMessage != "We currently do not have sufficient capacity. Launching EC2 instance failed." ||
 		*last.Description != "Launching a new EC2 instance.  Status Reason: We currently do not have sufficient capacity. Launching EC2 instance failed." {
 		t.Errorf("%+v", last)
 	}
 	full[subnetB] = true
 	must(w.client.SetDesiredCapacity(t.Context(), &as.SetDesiredCapacityInput{AutoScalingGroupName: aws.String("g"), DesiredCapacity: aws.Int32(3)}))
-	before := len(w.activities("g"))
+	before := len(w.activities())
 	w.clock.Advance(time.Hour)
-	if n := len(w.activities("g")) - before; n < 5 || n > 25 {
+	if n := len(w.activities()) - before; n < 5 || n > 25 {
 		t.Errorf("%d tries in an hour", n)
 	}
 	clear(full)

@@ -119,13 +119,14 @@ func putHook(g *state.Group, h astypes.LifecycleHook) error {
 		return invalid("Heartbeat timeout must be between 30 and 7200 seconds.")
 	}
 	h.GlobalTimeout = aws.Int32(min(maxActionTime, 100*beat))
-	hooks := slices.DeleteFunc(slices.Clone(g.Hooks), func(o astypes.LifecycleHook) bool {
+	others := slices.DeleteFunc(slices.Clone(g.Hooks), func(o astypes.LifecycleHook) bool {
 		return aws.ToString(o.LifecycleHookName) == aws.ToString(h.LifecycleHookName)
 	})
-	if len(hooks) >= maxHooks {
+	if len(others) >= maxHooks {
 		return wire.Errorf("LimitExceeded", "You cannot have more than %d lifecycle hooks per Auto Scaling group.", maxHooks)
 	}
-	g.Hooks = append(hooks, h)
+	others = append(others, h)
+	g.Hooks = others
 	return nil
 }
 

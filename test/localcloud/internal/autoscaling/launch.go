@@ -81,31 +81,27 @@ func (l *look) balancedOnly() bool {
 	return d != nil && d.CapacityDistributionStrategy == astypes.CapacityDistributionStrategyBalancedOnly
 }
 
-// scaleOut launches instances that the group lacks.
-func (l *look) scaleOut(n int, cause string) { l.launch(n, cause) }
-
-// launch launches up to n instances, and returns how many it did. The first failure ends it, for a while.
-func (l *look) launch(n int, cause string) int {
+// launch launches up to n instances. The first failure ends it, for a while.
+func (l *look) launch(n int, cause string) {
 	if l.suspended("Launch") || !l.mayLaunch() {
-		return 0
+		return
 	}
 	options, err := l.wanted().options(l.region, l.group.Account)
 	if err != nil {
 		l.refuse("Launching a new EC2 instance", cause, "", err)
-		return 0
+		return
 	}
-	for i := range n {
+	for range n {
 		spots := l.where()
 		if len(spots) == 0 {
 			l.refuse("Launching a new EC2 instance", cause, "", invalid("The group has no subnet left to launch instances into."))
-			return i
+			return
 		}
 		if err := l.launchOne(options, spots[0], cause); err != nil {
 			l.refuse("Launching a new EC2 instance", cause, spots[0].zone, err)
-			return i
+			return
 		}
 	}
-	return n
 }
 
 // mayLaunch reports whether the pause after failed launches is over.
@@ -121,8 +117,7 @@ func (l *look) launchOne(options []option, at spot, cause string) error {
 			return nil
 		}
 		failure = err
-		var e *wire.Error
-		if !errors.As(err, &e) || !strings.Contains(e.Code, "Capacity") {
+		if e, ok := errors.AsType[*wire.Error](err); !ok || !strings.Contains(e.Code, "Capacity") {
 			break
 		}
 	}
@@ -219,8 +214,7 @@ func (l *look) admit(in *state.Instance, o option, at spot, cause string) {
 // refuse records a launch that EC2 would not make, and when it is tried again.
 func (l *look) refuse(description, cause, zone string, err error) {
 	message := err.Error()
-	var e *wire.Error
-	if errors.As(err, &e) {
+	if e, ok := errors.AsType[*wire.Error](err); ok {
 		message = e.Message
 	}
 	m := state.Member{}

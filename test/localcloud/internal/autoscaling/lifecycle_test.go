@@ -15,40 +15,40 @@ import (
 	"github.com/iibake/iibake/test/localcloud/internal/state"
 )
 
-func (w *world) hook(group, transition, result string) {
+func (w *world) hook(transition, result string) {
 	w.Helper()
 	must(w.client.PutLifecycleHook(w.Context(), &as.PutLifecycleHookInput{
-		AutoScalingGroupName: &group, LifecycleHookName: aws.String("h"), LifecycleTransition: &transition, DefaultResult: &result, HeartbeatTimeout: aws.Int32(30),
+		AutoScalingGroupName: aws.String("g"), LifecycleHookName: aws.String("h"), LifecycleTransition: &transition, DefaultResult: &result, HeartbeatTimeout: aws.Int32(30),
 	}))
 }
 
-func (w *world) desire(group string, n int32) {
+func (w *world) desire(n int32) {
 	w.Helper()
-	must(w.client.SetDesiredCapacity(w.Context(), &as.SetDesiredCapacityInput{AutoScalingGroupName: &group, DesiredCapacity: &n}))
+	must(w.client.SetDesiredCapacity(w.Context(), &as.SetDesiredCapacityInput{AutoScalingGroupName: aws.String("g"), DesiredCapacity: &n}))
 }
 
-func (w *world) complete(group, instance, result string) {
+func (w *world) complete(instance, result string) {
 	w.Helper()
 	must(w.client.CompleteLifecycleAction(w.Context(), &as.CompleteLifecycleActionInput{
-		AutoScalingGroupName: &group, LifecycleHookName: aws.String("h"), InstanceId: &instance, LifecycleActionResult: &result,
+		AutoScalingGroupName: aws.String("g"), LifecycleHookName: aws.String("h"), InstanceId: &instance, LifecycleActionResult: &result,
 	}))
 }
 
 func TestLaunchHooks(t *testing.T) {
 	w := newWorld(t)
 	w.create("g", 0)
-	w.hook("g", "autoscaling:EC2_INSTANCE_LAUNCHING", "ABANDON")
+	w.hook("autoscaling:EC2_INSTANCE_LAUNCHING", "ABANDON")
 	h := must(w.client.DescribeLifecycleHooks(t.Context(), &as.DescribeLifecycleHooksInput{AutoScalingGroupName: aws.String("g")})).LifecycleHooks[0]
 	if *h.GlobalTimeout != 3000 || *h.HeartbeatTimeout != 30 || *h.DefaultResult != "ABANDON" {
 		t.Errorf("%+v", h)
 	}
-	w.desire("g", 1)
+	w.desire(1)
 	w.at(17)
-	w.expectInstances("g", "1 Pending:Wait v1")
-	w.complete("g", id(1), "CONTINUE")
-	w.expectInstances("g", "1 Pending:Proceed v1")
+	w.expectInstances("1 Pending:Wait v1")
+	w.complete(id(1), "CONTINUE")
+	w.expectInstances("1 Pending:Proceed v1")
 	w.at(20)
-	w.expectInstances("g", "1 InService v1")
+	w.expectInstances("1 InService v1")
 	_, err := w.client.CompleteLifecycleAction(t.Context(), &as.CompleteLifecycleActionInput{
 		AutoScalingGroupName: aws.String("g"), LifecycleHookName: aws.String("h"), LifecycleActionResult: aws.String("CONTINUE"), LifecycleActionToken: aws.String("12345678-1234-1234-1234-123456789012"),
 	})
@@ -59,17 +59,17 @@ func TestLaunchHooks(t *testing.T) {
 func TestAbandonedLaunches(t *testing.T) {
 	w := newWorld(t)
 	w.create("g", 0)
-	w.hook("g", "autoscaling:EC2_INSTANCE_LAUNCHING", "ABANDON")
-	w.desire("g", 1)
+	w.hook("autoscaling:EC2_INSTANCE_LAUNCHING", "ABANDON")
+	w.desire(1)
 	w.at(40)
 	must(w.client.RecordLifecycleActionHeartbeat(t.Context(), &as.RecordLifecycleActionHeartbeatInput{AutoScalingGroupName: aws.String("g"), LifecycleHookName: aws.String("h"), InstanceId: aws.String(id(1))}))
 	w.at(60)
-	w.expectInstances("g", "1 Pending:Wait v1")
+	w.expectInstances("1 Pending:Wait v1")
 	w.at(71)
-	w.expectInstances("g", "1 Terminating v1")
+	w.expectInstances("1 Terminating v1")
 	w.at(81)
-	w.expectInstances("g", "1 Terminating v1, 2 Pending v1")
-	a := w.activities("g")
+	w.expectInstances("1 Terminating v1, 2 Pending v1")
+	a := w.activities()
 	if a[2].StatusCode != astypes.ScalingActivityStatusCodeCancelled || !strings.Contains(*a[2].StatusMessage, "was abandoned") {
 		t.Errorf("%+v", a[2])
 	}
@@ -78,17 +78,17 @@ func TestAbandonedLaunches(t *testing.T) {
 func TestTerminationHooks(t *testing.T) {
 	w := newWorld(t)
 	w.create("g", 1)
-	w.hook("g", "autoscaling:EC2_INSTANCE_TERMINATING", "CONTINUE")
+	w.hook("autoscaling:EC2_INSTANCE_TERMINATING", "CONTINUE")
 	out := must(w.client.TerminateInstanceInAutoScalingGroup(t.Context(), &as.TerminateInstanceInAutoScalingGroupInput{InstanceId: aws.String(id(1)), ShouldDecrementDesiredCapacity: aws.Bool(true)}))
 	if want := "At 2026-09-27T14:42:28Z instance " + id(1) + " was taken out of service in response to a user request, shrinking the capacity from 1 to 0."; *out.Activity.Cause != want {
 		t.Error(*out.Activity.Cause)
 	}
 	w.at(20)
-	w.expectInstances("g", "1 Terminating:Wait v1")
+	w.expectInstances("1 Terminating:Wait v1")
 	w.at(31)
-	w.expectInstances("g", "1 Terminating:Proceed v1")
+	w.expectInstances("1 Terminating:Proceed v1")
 	w.at(60)
-	w.expectInstances("g", "")
+	w.expectInstances("")
 }
 
 func TestUnhealthyInstancesAreReplaced(t *testing.T) {
@@ -115,14 +115,14 @@ func TestUnhealthyInstancesAreReplaced(t *testing.T) {
 		})
 		test.harm(w)
 		w.at(11)
-		list := w.activities("g")
+		list := w.activities()
 		a := list[slices.IndexFunc(list, func(a astypes.Activity) bool { return strings.HasPrefix(*a.Description, "Terminating") })]
 		if !strings.HasSuffix(*a.Cause, " an instance was taken out of service in response to "+test.cause) {
 			t.Errorf("%s: %s: %s", name, *a.Description, *a.Cause)
 		}
 		w.at(40)
-		w.expectInstances("g", "2 InService v1")
-		if c := *w.activities("g")[0].Cause; !strings.HasSuffix(c, " an instance was launched in response to an unhealthy instance needing to be replaced.") {
+		w.expectInstances("2 InService v1")
+		if c := *w.activities()[0].Cause; !strings.HasSuffix(c, " an instance was launched in response to an unhealthy instance needing to be replaced.") {
 			t.Errorf("%s: %s", name, c)
 		}
 	}
@@ -136,13 +136,13 @@ func TestTheGracePeriodIsForInstancesThatRun(t *testing.T) {
 	w.elb.health[id(1)] = elbtypes.TargetHealthStateEnumUnhealthy
 	must(w.client.SetInstanceHealth(t.Context(), &as.SetInstanceHealthInput{InstanceId: aws.String(id(1)), HealthStatus: aws.String("Unhealthy")}))
 	w.at(200)
-	w.expectInstances("g", "1 InService v1")
+	w.expectInstances("1 InService v1")
 	w.at(298)
-	w.expectInstances("g", "1 Terminating v1, 2 Pending v1")
+	w.expectInstances("1 Terminating v1, 2 Pending v1")
 	w.clock.Advance(time.Minute)
 	w.ec2.set(id(2), ec2types.InstanceStateNameTerminated, "", "")
 	w.clock.Advance(time.Second)
-	w.expectInstances("g", "2 Terminating v1")
+	w.expectInstances("2 Terminating v1")
 }
 
 func TestStandby(t *testing.T) {
@@ -153,15 +153,15 @@ func TestStandby(t *testing.T) {
 		*a.Cause != "At 2026-09-27T14:42:28Z instance "+id(1)+" was moved to standby in response to a user request, shrinking the capacity from 2 to 1." {
 		t.Errorf("%+v", a)
 	}
-	w.expectInstances("g", "1 EnteringStandby v1, 2 InService v1")
+	w.expectInstances("1 EnteringStandby v1, 2 InService v1")
 	w.at(30)
-	w.expectInstances("g", "1 Standby v1, 2 InService v1")
+	w.expectInstances("1 Standby v1, 2 InService v1")
 	if w.elb.registered[id(1)] || !w.elb.registered[id(2)] {
 		t.Errorf("%v", w.elb.registered)
 	}
 	must(w.client.ExitStandby(t.Context(), &as.ExitStandbyInput{AutoScalingGroupName: aws.String("g"), InstanceIds: []string{id(1)}}))
 	w.at(60)
-	w.expectInstances("g", "1 InService v1, 2 InService v1")
+	w.expectInstances("1 InService v1, 2 InService v1")
 	if !w.elb.registered[id(1)] || *w.group("g").DesiredCapacity != 2 {
 		t.Errorf("%v", w.elb.registered)
 	}
@@ -174,7 +174,7 @@ func TestDetachAndAttach(t *testing.T) {
 	w.create("g", 2)
 	must(w.client.DetachInstances(t.Context(), &as.DetachInstancesInput{AutoScalingGroupName: aws.String("g"), InstanceIds: []string{id(1)}, ShouldDecrementDesiredCapacity: aws.Bool(false)}))
 	w.at(60)
-	w.expectInstances("g", "2 InService v1, 3 InService v1")
+	w.expectInstances("2 InService v1, 3 InService v1")
 	w.create("h", 0)
 	must(w.client.AttachInstances(t.Context(), &as.AttachInstancesInput{AutoScalingGroupName: aws.String("h"), InstanceIds: []string{id(1)}}))
 	w.at(10)
@@ -194,23 +194,23 @@ func TestScaleInProtection(t *testing.T) {
 		must(w.client.SetInstanceProtection(t.Context(), &as.SetInstanceProtectionInput{AutoScalingGroupName: aws.String("g"), InstanceIds: []string{id(1), id(2)}, ProtectedFromScaleIn: &on}))
 	}
 	protect(true)
-	w.desire("g", 1)
+	w.desire(1)
 	w.at(120)
-	w.expectInstances("g", "1 InService v1, 2 InService v1")
+	w.expectInstances("1 InService v1, 2 InService v1")
 	protect(false)
 	w.at(180)
-	w.expectInstances("g", "2 InService v1")
+	w.expectInstances("2 InService v1")
 }
 
 func TestTerminationPolicies(t *testing.T) {
 	for policy, want := range map[string]string{"OldestInstance": "2 InService v1", "NewestInstance": "1 InService v1", "OldestLaunchTemplate": "2 InService v1", "AllocationStrategy": "2 InService v1"} {
 		w := newWorld(t)
 		w.create("g", 1, func(in *as.CreateAutoScalingGroupInput) { in.TerminationPolicies = []string{policy} })
-		w.desire("g", 2)
+		w.desire(2)
 		w.at(100)
-		w.desire("g", 1)
+		w.desire(1)
 		w.at(200)
-		if got := w.instances("g"); got != want {
+		if got := w.instances(); got != want {
 			t.Errorf("%s: %s", policy, got)
 		}
 	}
@@ -239,7 +239,7 @@ func TestAGroupGoesOnAfterARestart(t *testing.T) {
 	w.at(40)
 	w.restart()
 	w.at(600)
-	if r := w.refresh("g"); r.Status != astypes.InstanceRefreshStatusSuccessful {
+	if r := w.refresh(); r.Status != astypes.InstanceRefreshStatusSuccessful {
 		t.Errorf("%+v", r)
 	}
 }

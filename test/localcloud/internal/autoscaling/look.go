@@ -120,7 +120,7 @@ func (l *look) reconcile() {
 	}
 	switch {
 	case count < want:
-		l.scaleOut(want-count, l.causeOut(count, want))
+		l.launch(want-count, l.causeOut(count, want))
 	case count > most && l.balancing(): // what is too much goes when the new one is in service
 		return
 	case count > most:

@@ -20,9 +20,9 @@ func TestRefreshOfAnEmptyGroup(t *testing.T) {
 	w := newWorld(t)
 	w.create("g", 0)
 	w.startRefresh(&as.StartInstanceRefreshInput{AutoScalingGroupName: aws.String("g")})
-	w.expectRefresh("g", 0.1, "Pending")
-	w.expectRefresh("g", 5, "Successful 100% 0")
-	r := w.refresh("g")
+	w.expectRefresh(0.1, "Pending")
+	w.expectRefresh(5, "Successful 100% 0")
+	r := w.refresh()
 	if !r.StartTime.Equal(*r.EndTime) || r.StatusReason != nil || r.RollbackDetails != nil || r.DesiredConfiguration != nil {
 		t.Errorf("%+v", r)
 	}
@@ -40,45 +40,45 @@ func TestRefreshOfOneInstance(t *testing.T) {
 			CheckpointPercentages: []int32{100}, CheckpointDelay: aws.Int32(0),
 		},
 	})
-	w.expectRefresh("g", 8, "Pending")
-	w.expectRefresh("g", 10, "InProgress 0% 1")
-	w.expectInstances("g", "1 InService v1, 2 Pending v2")
+	w.expectRefresh(8, "Pending")
+	w.expectRefresh(10, "InProgress 0% 1")
+	w.expectInstances("1 InService v1, 2 Pending v2")
 	w.at(16.7)
-	w.expectInstances("g", "1 InService v1, 2 InService v2")
-	w.expectRefresh("g", 24, "InProgress 25% 1 "+noData)
-	w.expectRefresh("g", 84, "InProgress 25% 1 "+noData)
-	w.expectRefresh("g", 89, "InProgress 50% 1 "+noData)
-	w.expectInstances("g", "1 Terminating v1, 2 InService v2")
-	w.expectRefresh("g", 100, "InProgress 100% 0 Waiting for terminating instances before continuing. For example: "+id(1)+" is terminating.")
-	w.expectRefresh("g", 117, "Baking 100% 0 Waiting for bake time to finish before continuing. There are 59 seconds left.")
+	w.expectInstances("1 InService v1, 2 InService v2")
+	w.expectRefresh(24, "InProgress 25% 1 "+noData)
+	w.expectRefresh(84, "InProgress 25% 1 "+noData)
+	w.expectRefresh(89, "InProgress 50% 1 "+noData)
+	w.expectInstances("1 Terminating v1, 2 InService v2")
+	w.expectRefresh(100, "InProgress 100% 0 Waiting for terminating instances before continuing. For example: "+id(1)+" is terminating.")
+	w.expectRefresh(117, "Baking 100% 0 Waiting for bake time to finish before continuing. There are 59 seconds left.")
 	if g := w.group("g"); *g.LaunchTemplate.Version != "1" {
 		t.Errorf("the group's template has version %s while it bakes", *g.LaunchTemplate.Version)
 	}
-	if a := w.activities("g")[0]; a.EndTime.Sub(*a.StartTime).Round(time.Second) != 21*time.Second {
+	if a := w.activities()[0]; a.EndTime.Sub(*a.StartTime).Round(time.Second) != 21*time.Second {
 		t.Errorf("the termination took %v", a.EndTime.Sub(*a.StartTime))
 	}
 	w.begin()
 	if out := must(w.client.RollbackInstanceRefresh(t.Context(), &as.RollbackInstanceRefreshInput{AutoScalingGroupName: aws.String("g")})); *out.InstanceRefreshId != start {
 		t.Errorf("rolls back %s", *out.InstanceRefreshId)
 	}
-	w.expectRefresh("g", 0.3, "RollbackInProgress 100% 0 Rollback triggered due to user request.")
-	if d := w.refresh("g").RollbackDetails; d != nil {
+	w.expectRefresh(0.3, "RollbackInProgress 100% 0 Rollback triggered due to user request.")
+	if d := w.refresh().RollbackDetails; d != nil {
 		t.Errorf("details at once: %+v", d)
 	}
 	w.at(3)
-	w.expectInstances("g", "2 InService v2, 3 Pending v1")
-	d := w.refresh("g").RollbackDetails
+	w.expectInstances("2 InService v2, 3 Pending v1")
+	d := w.refresh().RollbackDetails
 	if *d.RollbackReason != "Rollback triggered due to user request." || *d.PercentageCompleteOnRollback != 100 || *d.InstancesToUpdateOnRollback != 0 {
 		t.Errorf("details: %+v", d)
 	}
 	interval := " Waiting for a health check interval to pass before continuing."
-	w.expectRefresh("g", 17, "RollbackInProgress 50% 1"+interval)
+	w.expectRefresh(17, "RollbackInProgress 50% 1"+interval)
 	w.at(91)
-	w.expectInstances("g", "2 Terminating v2, 3 InService v1")
-	w.expectRefresh("g", 123, "RollbackInProgress 0% 1"+interval)
-	w.expectRefresh("g", 140, "RollbackSuccessful 0% 1")
-	w.expectInstances("g", "3 InService v1")
-	r := w.refresh("g")
+	w.expectInstances("2 Terminating v2, 3 InService v1")
+	w.expectRefresh(123, "RollbackInProgress 0% 1"+interval)
+	w.expectRefresh(140, "RollbackSuccessful 0% 1")
+	w.expectInstances("3 InService v1")
+	r := w.refresh()
 	if *w.group("g").LaunchTemplate.Version != "1" || *r.DesiredConfiguration.LaunchTemplate.Version != "2" || r.EndTime == nil {
 		t.Errorf("%+v", r)
 	}
@@ -89,8 +89,8 @@ func TestRefreshOfAProtectedInstance(t *testing.T) {
 	w := newWorld(t)
 	w.create("g", 1, func(in *as.CreateAutoScalingGroupInput) { in.NewInstancesProtectedFromScaleIn = aws.Bool(true) })
 	w.startRefresh(&as.StartInstanceRefreshInput{AutoScalingGroupName: aws.String("g")})
-	w.expectRefresh("g", 6, "InProgress 0% 1 Waiting for remaining instances to be available. For example: "+id(1)+" is protected. Remove instance scale-in protection to continue.")
-	p := w.refresh("g").Preferences
+	w.expectRefresh(6, "InProgress 0% 1 Waiting for remaining instances to be available. For example: "+id(1)+" is protected. Remove instance scale-in protection to continue.")
+	p := w.refresh().Preferences
 	if *p.MinHealthyPercentage != 90 || *p.InstanceWarmup != 0 || *p.SkipMatching || *p.AutoRollback || p.AlarmSpecification == nil ||
 		p.MaxHealthyPercentage != nil || p.BakeTime != nil || p.CheckpointPercentages != nil || p.CheckpointDelay != nil || p.ScaleInProtectedInstances != "" || p.StandbyInstances != "" {
 		t.Errorf("preferences %+v", p)
@@ -98,9 +98,9 @@ func TestRefreshOfAProtectedInstance(t *testing.T) {
 	w.begin()
 	must(w.client.CancelInstanceRefresh(t.Context(), &as.CancelInstanceRefreshInput{AutoScalingGroupName: aws.String("g"), WaitForTransitioningInstances: aws.Bool(false)}))
 	cancelled := " 0% 1 Cancelled without waiting for ongoing instance launches and terminations due to user request."
-	w.expectRefresh("g", 1, "Cancelling"+cancelled)
-	w.expectRefresh("g", 5, "Cancelled"+cancelled)
-	if r := w.refresh("g"); r.EndTime == nil || r.RollbackDetails != nil {
+	w.expectRefresh(1, "Cancelling"+cancelled)
+	w.expectRefresh(5, "Cancelled"+cancelled)
+	if r := w.refresh(); r.EndTime == nil || r.RollbackDetails != nil {
 		t.Errorf("%+v", r)
 	}
 }
@@ -110,12 +110,12 @@ func TestASuccessfulRefreshChangesTheGroup(t *testing.T) {
 	w.create("g", 3)
 	w.startRefresh(&as.StartInstanceRefreshInput{AutoScalingGroupName: aws.String("g"), DesiredConfiguration: version("2"), Preferences: &astypes.RefreshPreferences{MinHealthyPercentage: aws.Int32(0)}})
 	w.at(300)
-	w.expectRefresh("g", 300, "Successful 100% 0")
-	w.expectInstances("g", "4 InService v2, 5 InService v2, 6 InService v2")
+	w.expectRefresh(300, "Successful 100% 0")
+	w.expectInstances("4 InService v2, 5 InService v2, 6 InService v2")
 	if spec := w.group("g").LaunchTemplate; *spec.Version != "2" || *spec.LaunchTemplateName != "web" {
 		t.Errorf("%+v", spec)
 	}
-	if a := w.activities("g")[0]; *a.Cause != "At 2026-09-27T14:42:38Z an instance was launched in response to an instance refresh." {
+	if a := w.activities()[0]; *a.Cause != "At 2026-09-27T14:42:38Z an instance was launched in response to an instance refresh." {
 		t.Error(*a.Cause)
 	}
 }
@@ -124,8 +124,8 @@ func TestSkipMatchingLeavesAlone(t *testing.T) {
 	w := newWorld(t)
 	w.create("g", 2)
 	w.startRefresh(&as.StartInstanceRefreshInput{AutoScalingGroupName: aws.String("g"), DesiredConfiguration: version("1"), Preferences: &astypes.RefreshPreferences{SkipMatching: aws.Bool(true)}})
-	w.expectRefresh("g", 20, "Successful 100% 0")
-	w.expectInstances("g", "1 InService v1, 2 InService v1")
+	w.expectRefresh(20, "Successful 100% 0")
+	w.expectInstances("1 InService v1, 2 InService v1")
 }
 
 // Documented: a version that comes during a refresh to $Latest has what was replaced replaced again.
@@ -134,13 +134,13 @@ func TestLatestIsWhatIsLatestNow(t *testing.T) {
 	w.create("g", 1)
 	w.startRefresh(&as.StartInstanceRefreshInput{AutoScalingGroupName: aws.String("g"), DesiredConfiguration: version("$Latest"), Preferences: &astypes.RefreshPreferences{MinHealthyPercentage: aws.Int32(100), MaxHealthyPercentage: aws.Int32(200)}})
 	w.at(30)
-	w.expectInstances("g", "1 InService v1, 2 InService v2")
+	w.expectInstances("1 InService v1, 2 InService v2")
 	_ = w.store.Update(region, func(r *state.Region) error {
 		r.LaunchTemplates.Put("lt-1", template("lt-1", "web", 3, "ami-00000000000000011"))
 		return nil
 	})
 	w.at(600)
-	w.expectInstances("g", "3 InService v3")
+	w.expectInstances("3 InService v3")
 	if spec := w.group("g").LaunchTemplate; *spec.Version != "$Latest" {
 		t.Errorf("%+v", spec)
 	}
@@ -198,8 +198,8 @@ func TestNothingToCancelOrToRollBack(t *testing.T) {
 func TestRefreshesAreToldNewestFirst(t *testing.T) {
 	w := newWorld(t)
 	w.create("g", 0)
-	describe := func(max *int32, token *string, ids ...string) *as.DescribeInstanceRefreshesOutput {
-		return must(w.client.DescribeInstanceRefreshes(t.Context(), &as.DescribeInstanceRefreshesInput{AutoScalingGroupName: aws.String("g"), MaxRecords: max, NextToken: token, InstanceRefreshIds: ids}))
+	describe := func(most *int32, token *string, ids ...string) *as.DescribeInstanceRefreshesOutput {
+		return must(w.client.DescribeInstanceRefreshes(t.Context(), &as.DescribeInstanceRefreshesInput{AutoScalingGroupName: aws.String("g"), MaxRecords: most, NextToken: token, InstanceRefreshIds: ids}))
 	}
 	if out := describe(nil, nil); out.InstanceRefreshes == nil || len(out.InstanceRefreshes) != 0 {
 		t.Errorf("%+v", out)
@@ -247,12 +247,12 @@ func TestAnAlarmRollsBack(t *testing.T) {
 		return nil
 	})
 	w.at(131)
-	r := w.refresh("g")
+	r := w.refresh()
 	if r.Status != astypes.InstanceRefreshStatusRollbackInProgress || *r.StatusReason != "Rollback triggered due to alarm errors is in the ALARM state." {
 		t.Errorf("%s %s", r.Status, *r.StatusReason)
 	}
 	w.at(700)
-	if r := w.refresh("g"); r.Status != astypes.InstanceRefreshStatusRollbackSuccessful || *r.PercentageComplete != 0 {
+	if r := w.refresh(); r.Status != astypes.InstanceRefreshStatusRollbackSuccessful || *r.PercentageComplete != 0 {
 		t.Errorf("%+v", r)
 	}
 	for _, i := range w.group("g").Instances {
@@ -283,11 +283,11 @@ func TestARefreshToWhatDoesNotBoot(t *testing.T) {
 			t.Fatalf("%d instances", n)
 		}
 	}
-	r := w.refresh("g")
+	r := w.refresh()
 	if r.Status != astypes.InstanceRefreshStatusFailed || r.EndTime.Sub(*r.StartTime).Round(time.Minute) != time.Hour {
 		t.Errorf("%+v", r)
 	}
-	a := w.activities("g")[0]
+	a := w.activities()[0]
 	want := "Instance became unhealthy while waiting for instance to be in InService state. Termination Reason: Client.InternalError: Client error on launch"
 	if a.StatusCode != astypes.ScalingActivityStatusCodeFailed || *a.StatusMessage != want {
 		t.Errorf("%+v", a)
@@ -295,7 +295,7 @@ func TestARefreshToWhatDoesNotBoot(t *testing.T) {
 	if len(w.ec2.launches) > 30 {
 		t.Errorf("%d launches in an hour", len(w.ec2.launches))
 	}
-	w.expectInstances("g", "1 InService v1, 2 InService v1")
+	w.expectInstances("1 InService v1, 2 InService v1")
 }
 
 func TestDesiredCapacityMayChangeDuringARefresh(t *testing.T) {
@@ -307,12 +307,12 @@ func TestDesiredCapacityMayChangeDuringARefresh(t *testing.T) {
 	w.at(60)
 	must(w.client.SetDesiredCapacity(t.Context(), &as.SetDesiredCapacityInput{AutoScalingGroupName: aws.String("g"), DesiredCapacity: aws.Int32(3)}))
 	w.at(900)
-	if r := w.refresh("g"); r.Status != astypes.InstanceRefreshStatusSuccessful {
+	if r := w.refresh(); r.Status != astypes.InstanceRefreshStatusSuccessful {
 		t.Errorf("%+v", r)
 	}
 	g := w.group("g")
 	if len(g.Instances) != 3 {
-		t.Errorf("%s", w.instances("g"))
+		t.Errorf("%s", w.instances())
 	}
 	for _, i := range g.Instances {
 		if *i.LaunchTemplate.Version != "2" {
@@ -346,11 +346,11 @@ func TestTerminatedByHandDuringARefresh(t *testing.T) {
 	w.at(12)
 	w.ec2.set(id(1), ec2types.InstanceStateNameTerminated, "", "")
 	w.at(600)
-	if r := w.refresh("g"); r.Status != astypes.InstanceRefreshStatusSuccessful {
+	if r := w.refresh(); r.Status != astypes.InstanceRefreshStatusSuccessful {
 		t.Errorf("%+v", r)
 	}
 	if g := w.group("g"); len(g.Instances) != 2 {
-		t.Error(w.instances("g"))
+		t.Error(w.instances())
 	}
 }
 
@@ -370,10 +370,10 @@ func TestRootVolumes(t *testing.T) {
 		DesiredConfiguration: &astypes.DesiredConfiguration{MixedInstancesPolicy: policy("ami-00000000000000012")},
 	})
 	w.at(20)
-	w.expectInstances("g", "1 ReplacingRootVolume v1, 2 InService v1")
+	w.expectInstances("1 ReplacingRootVolume v1, 2 InService v1")
 	w.at(600)
-	w.expectInstances("g", "1 InService v1, 2 InService v1")
-	if r := w.refresh("g"); r.Status != astypes.InstanceRefreshStatusSuccessful || w.ec2.replaced[id(2)] != "ami-00000000000000012" || *w.group("g").Instances[0].ImageId != "ami-00000000000000012" {
+	w.expectInstances("1 InService v1, 2 InService v1")
+	if r := w.refresh(); r.Status != astypes.InstanceRefreshStatusSuccessful || w.ec2.replaced[id(2)] != "ami-00000000000000012" || *w.group("g").Instances[0].ImageId != "ami-00000000000000012" {
 		t.Errorf("%+v, %v", r, w.ec2.replaced)
 	}
 }

@@ -119,7 +119,7 @@ func preferences(g *state.Group, given *astypes.RefreshPreferences) *astypes.Ref
 
 // reversible returns the error where a refresh could not be rolled back, in the cases that the user guide names.
 func reversible(r *state.Region, g *state.Group, rec *state.Refresh) error {
-	why := ""
+	var why string
 	switch c := configOf(g); {
 	case rec.DesiredConfiguration == nil:
 		why = "the instance refresh has no desired configuration"

@@ -155,7 +155,7 @@ func (s *Service) describeTrafficSources(_ context.Context, c *wire.Call, in *as
 		arns, next, err := kit.Paginate(arns, page(c, in.MaxRecords, in.NextToken, 50, 50))
 		for _, arn := range arns {
 			out.TrafficSources = append(out.TrafficSources, astypes.TrafficSourceState{
-				Identifier: &arn, TrafficSource: &arn, Type: aws.String(elbv2), State: s.sourceState(r, g, arn),
+				Identifier: &arn, Type: aws.String(elbv2), State: s.sourceState(r, g, arn),
 			})
 		}
 		out.NextToken = next

@@ -281,40 +281,40 @@ func (w *world) group(name string) astypes.AutoScalingGroup {
 	return out.AutoScalingGroups[0]
 }
 
-// instances writes those of a group: the last digit of the id, state, version.
-func (w *world) instances(name string) string {
+// instances writes those of the group g: the last digit of the id, state, version.
+func (w *world) instances() string {
 	w.Helper()
 	var all []string
-	for _, i := range w.group(name).Instances {
+	for _, i := range w.group("g").Instances {
 		id := strings.TrimLeft(strings.TrimPrefix(*i.InstanceId, "i-"), "0")
 		all = append(all, fmt.Sprintf("%s %s v%s", id, i.LifecycleState, *i.LaunchTemplate.Version))
 	}
 	return strings.Join(all, ", ")
 }
 
-func (w *world) expectInstances(name, want string) {
+func (w *world) expectInstances(want string) {
 	w.Helper()
-	if got := w.instances(name); got != want {
+	if got := w.instances(); got != want {
 		w.Errorf("at +%.1f s: %s\nwant: %s", w.clock.Now().Sub(w.start).Seconds(), got, want)
 	}
 }
 
-// activities writes those of a group, newest first.
-func (w *world) activities(name string) []astypes.Activity {
+// activities writes those of the group g, newest first.
+func (w *world) activities() []astypes.Activity {
 	w.Helper()
-	return must(w.client.DescribeScalingActivities(w.Context(), &as.DescribeScalingActivitiesInput{AutoScalingGroupName: &name})).Activities
+	return must(w.client.DescribeScalingActivities(w.Context(), &as.DescribeScalingActivitiesInput{AutoScalingGroupName: aws.String("g")})).Activities
 }
 
-func (w *world) refresh(name string) astypes.InstanceRefresh {
+func (w *world) refresh() astypes.InstanceRefresh {
 	w.Helper()
-	return must(w.client.DescribeInstanceRefreshes(w.Context(), &as.DescribeInstanceRefreshesInput{AutoScalingGroupName: &name})).InstanceRefreshes[0]
+	return must(w.client.DescribeInstanceRefreshes(w.Context(), &as.DescribeInstanceRefreshesInput{AutoScalingGroupName: aws.String("g")})).InstanceRefreshes[0]
 }
 
-// expectRefresh checks what is told of the newest refresh of a group at a time.
-func (w *world) expectRefresh(name string, seconds float64, want string) {
+// expectRefresh checks what is told of the newest refresh of the group g at a time.
+func (w *world) expectRefresh(seconds float64, want string) {
 	w.Helper()
 	w.at(seconds)
-	r := w.refresh(name)
+	r := w.refresh()
 	got := string(r.Status)
 	if r.PercentageComplete != nil {
 		got += fmt.Sprintf(" %d%% %d", *r.PercentageComplete, *r.InstancesToUpdate)

@@ -69,10 +69,7 @@ func (g *group) launch(config int) {
 }
 
 func (g *group) config() int {
-	switch g.s.Status {
-	case inProgress, baking:
-		return 2
-	case successful:
+	if slices.Contains([]astypes.InstanceRefreshStatus{inProgress, baking, successful}, g.s.Status) {
 		return 2
 	}
 	return 1

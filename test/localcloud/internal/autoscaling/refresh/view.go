@@ -98,9 +98,9 @@ func (p Preferences) readyAt(s Progress, in Instance) time.Time {
 func (v *view) order() {
 	zones := map[string]int{}
 	rank := make(map[string]int, len(v.old))
-	for i := len(v.old) - 1; i >= 0; i-- {
-		zones[v.old[i].Zone]++
-		rank[v.old[i].ID] = zones[v.old[i].Zone] // how many are left in its zone when it comes from the oldest on
+	for _, in := range slices.Backward(v.old) {
+		zones[in.Zone]++
+		rank[in.ID] = zones[in.Zone] // how many are left in its zone when it comes from the oldest on
 	}
 	slices.SortStableFunc(v.old, func(a, b Instance) int {
 		if c := cmp.Compare(cost(a), cost(b)); c != 0 {
