@@ -23,7 +23,7 @@ func lives(in *state.Instance) bool {
 
 // instances: each has an owner, what it runs on, and a group that knows it.
 func (c *checker) instances() {
-	holders := map[string]string{} // of private addresses
+	holders := map[[2]string]string{} // of private addresses in subnets
 	for id, in := range c.Instances.All() {
 		if in.Account == "" {
 			c.say("instance %s has no owner", id)
@@ -37,10 +37,11 @@ func (c *checker) instances() {
 		if in.Group != "" && c.member(in) == nil {
 			c.say("instance %s is in no group, although it was launched by %s", id, in.Group)
 		}
-		if other := holders[in.Address]; in.Address != "" && other != "" {
+		address := [2]string{aws.ToString(in.SubnetId), in.Address}
+		if other := holders[address]; in.Address != "" && other != "" {
 			c.say("instances %s and %s both have the address %s", min(id, other), max(id, other), in.Address)
 		}
-		holders[in.Address] = id
+		holders[address] = id
 		if stateOf(in) == ec2types.InstanceStateNameRunning && aws.ToString(in.PrivateIpAddress) == "" {
 			c.say("instance %s runs without an address", id)
 		}
