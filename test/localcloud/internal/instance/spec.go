@@ -52,10 +52,13 @@ func metadata(r *state.Region, in *state.Instance) compute.Metadata {
 		m.PublicKey = key.PublicKey
 	}
 	for _, g := range in.SecurityGroups {
-		m.SecurityGroups = append(m.SecurityGroups, aws.ToString(g.GroupName))
+		m.SecurityGroups, m.SecurityGroupIDs = append(m.SecurityGroups, aws.ToString(g.GroupName)), append(m.SecurityGroupIDs, aws.ToString(g.GroupId))
 	}
 	if len(in.NetworkInterfaces) > 0 {
-		m.MAC = aws.ToString(in.NetworkInterfaces[0].MacAddress)
+		m.MAC, m.Interface = aws.ToString(in.NetworkInterfaces[0].MacAddress), aws.ToString(in.NetworkInterfaces[0].NetworkInterfaceId)
+	}
+	if subnet, vpc := r.Subnets.Get(m.Subnet), r.VPCs.Get(m.VPC); subnet != nil && vpc != nil {
+		m.SubnetBlock, m.VPCBlock = aws.ToString(subnet.CidrBlock), aws.ToString(vpc.CidrBlock)
 	}
 	return m
 }
