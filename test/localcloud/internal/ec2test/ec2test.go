@@ -7,7 +7,6 @@ import (
 	"errors"
 	"net/http"
 	"sync"
-	"testing"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -31,6 +30,13 @@ const (
 	Other   = "210987654321" // another account
 )
 
+// TB is what the helpers need of a test, of a benchmark, or of a property.
+type TB interface {
+	Helper()
+	Fatal(args ...any)
+	Errorf(format string, args ...any)
+}
+
 // Cloud is what a test works with.
 type Cloud struct {
 	Clock   *clock.Virtual
@@ -40,7 +46,7 @@ type Cloud struct {
 }
 
 // New returns a cloud with the operations that register adds.
-func New(t testing.TB, register func(store *state.Store, svc *wire.Service)) *Cloud {
+func New(t TB, register func(store *state.Store, svc *wire.Service)) *Cloud {
 	t.Helper()
 	c := &Cloud{Clock: clock.NewVirtual(time.Date(2026, 9, 27, 4, 28, 26, 123456789, time.UTC))}
 	c.Store = state.New(c.Clock)
@@ -70,7 +76,7 @@ func (accounts) Identify(_ context.Context, key, _ string) (wire.Identity, error
 }
 
 // Update changes the records.
-func (c *Cloud) Update(t testing.TB, f func(r *state.Region)) {
+func (c *Cloud) Update(t TB, f func(r *state.Region)) {
 	t.Helper()
 	if err := c.Store.Update(Region, func(r *state.Region) error { f(r); return nil }); err != nil {
 		t.Fatal(err)
@@ -78,7 +84,7 @@ func (c *Cloud) Update(t testing.TB, f func(r *state.Region)) {
 }
 
 // View reads the records.
-func (c *Cloud) View(t testing.TB, f func(r *state.Region)) {
+func (c *Cloud) View(t TB, f func(r *state.Region)) {
 	t.Helper()
 	if err := c.Store.View(Region, func(r *state.Region) error { f(r); return nil }); err != nil {
 		t.Fatal(err)
@@ -86,7 +92,7 @@ func (c *Cloud) View(t testing.TB, f func(r *state.Region)) {
 }
 
 // Image adds an image of Account with an 8 GiB root volume that edit may change, and returns its id.
-func (c *Cloud) Image(t testing.TB, edit func(*state.Image)) string {
+func (c *Cloud) Image(t TB, edit func(*state.Image)) string {
 	t.Helper()
 	id, snapshot := kit.ID("ami"), kit.ID("snap")
 	row := &state.Image{Image: ec2types.Image{
@@ -132,7 +138,7 @@ func FailureOf(err error) Failure {
 
 // Expect fails the test unless err is the service's error with that code and, where it is not empty, that message; an empty code expects
 // success.
-func Expect(t testing.TB, err error, code, message string) {
+func Expect(t TB, err error, code, message string) {
 	t.Helper()
 	got := FailureOf(err)
 	if got.Code != code || code == "" && err != nil || message != "" && got.Message != message {

@@ -309,7 +309,9 @@ func (s *Service) describeCredits(_ context.Context, c *wire.Call, in *ec2.Descr
 	out := &ec2.DescribeInstanceCreditSpecificationsOutput{InstanceCreditSpecifications: []ec2types.InstanceCreditSpecification{}}
 	return out, s.store.View(c.Region, func(r *state.Region) error {
 		q := query(r, c, in.InstanceIds, in.Filters, page(c, in.MaxResults, in.NextToken))
-		q.Attr = func(i *state.Instance, name string) ([]string, bool) { return listing.Values(i.InstanceId), name == "instance-id" }
+		q.Attr = func(i *state.Instance, name string) ([]string, bool) {
+			return listing.Values(i.InstanceId), name == "instance-id"
+		}
 		found, next, err := listing.Run(q)
 		for _, i := range found {
 			if i.Credits != "" {

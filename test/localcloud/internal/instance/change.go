@@ -158,14 +158,26 @@ func (s *Service) reboot(_ context.Context, c *wire.Call, in *ec2.RebootInstance
 	return &ec2.RebootInstancesOutput{}, err
 }
 
+// terminate ends instances. A protected one keeps those of its zone from being ended too, and no others [documented].
 func (s *Service) terminate(_ context.Context, c *wire.Call, in *ec2.TerminateInstancesInput) (*ec2.TerminateInstancesOutput, error) {
+	var refused error
+	protected := map[string]bool{} // zones
 	changes, err := s.each(c, in.InstanceIds, in.DryRun, func(in *state.Instance) error {
-		if in.Protection && in.State.Name != ec2types.InstanceStateNameTerminated && in.State.Name != ec2types.InstanceStateNameShuttingDown {
-			return wire.Errorf("OperationNotPermitted",
+		over := in.State.Name == ec2types.InstanceStateNameTerminated || in.State.Name == ec2types.InstanceStateNameShuttingDown
+		if in.Protection && !over {
+			protected[aws.ToString(in.Placement.AvailabilityZone)] = true
+			refused = wire.Errorf("OperationNotPermitted",
 				"The instance '%s' may not be terminated. Modify its 'disableApiTermination' instance attribute and try again.", *in.InstanceId)
 		}
 		return nil
-	}, s.end)
+	}, func(r *state.Region, in *state.Instance) {
+		if !protected[aws.ToString(in.Placement.AvailabilityZone)] {
+			s.end(r, in)
+		}
+	})
+	if err == nil {
+		err = refused
+	}
 	return &ec2.TerminateInstancesOutput{TerminatingInstances: changes}, err
 }
 

@@ -61,6 +61,8 @@ func (p *plan) overrideDisk(m ec2types.BlockDeviceMapping) error {
 			p.disks = slices.Delete(p.disks, i, i+1)
 		}
 		return nil
+	case m.Ebs == nil && m.VirtualName == nil && i < 0:
+		return wire.Errorf("MissingParameter", "The request must contain the parameter size or snapshotId")
 	case m.Ebs == nil: // instance store volumes, which no type here has, are ignored as in EC2
 		return nil
 	case i < 0:

@@ -204,6 +204,9 @@ func (s *Service) stopped(r *state.Region, in *state.Instance) {
 	in.State, in.Status, in.Impaired = stateOf(ec2types.InstanceStateNameStopped), ec2types.SummaryStatusNotApplicable, time.Time{}
 	disconnect(in)
 	s.changed(r, in)
+	if in.NewRoot != "" {
+		s.renewRoot(r, in)
+	}
 }
 
 // terminated gives up what an instance had, and lets it be forgotten in an hour.

@@ -63,7 +63,9 @@ func (s *Service) Attach(d compute.Driver) { s.driver = d }
 func (s *Service) ResolveWith(f template.Resolver) { s.resolve = f }
 
 // Watch has f called inside every Update that changed State or Status of an instance, with its record. It is called before the first call.
-func (s *Service) Watch(f func(r *state.Region, in *state.Instance)) { s.watchers = append(s.watchers, f) }
+func (s *Service) Watch(f func(r *state.Region, in *state.Instance)) {
+	s.watchers = append(s.watchers, f)
+}
 
 // EnsureDefaults makes an account's default VPC, subnets and security group in a region, unless they are there. It is called inside an
 // Update.

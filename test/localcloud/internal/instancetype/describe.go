@@ -94,7 +94,9 @@ func text[T ~string](values []T) []string {
 }
 
 // free reports whether a type is in the free tier [documented].
-func (t *Type) free() bool { return t.Name == "t2.micro" || t.Name == "t3.micro" || t.Name == "t4g.small" }
+func (t *Type) free() bool {
+	return t.Name == "t2.micro" || t.Name == "t3.micro" || t.Name == "t4g.small"
+}
 
 func (t *Type) hypervisor() ec2types.InstanceTypeHypervisor {
 	if t.Nitro {

@@ -63,7 +63,9 @@ func sized(perCPU bake.Size) []size {
 }
 
 // fromMedium is sized and a medium with one CPU.
-func fromMedium(perCPU bake.Size) []size { return append([]size{{"medium", 1, perCPU}}, sized(perCPU)...) }
+func fromMedium(perCPU bake.Size) []size {
+	return append([]size{{"medium", 1, perCPU}}, sized(perCPU)...)
+}
 
 func families() []family {
 	const (
@@ -147,7 +149,9 @@ func (f *family) of(s size) *Type {
 }
 
 // Runs reports whether the type can run images of an architecture.
-func (t *Type) Runs(arch ec2types.ArchitectureValues) bool { return slices.Contains(t.architectures(), arch) }
+func (t *Type) Runs(arch ec2types.ArchitectureValues) bool {
+	return slices.Contains(t.architectures(), arch)
+}
 
 // Boots reports whether the type can boot images of a boot mode; images without one boot by the type's default.
 func (t *Type) Boots(mode ec2types.BootModeValues) bool {

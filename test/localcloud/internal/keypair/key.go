@@ -3,7 +3,7 @@ package keypair
 import (
 	"crypto"
 	"crypto/ed25519"
-	"crypto/md5"  //nolint:gosec // EC2's fingerprint of an imported key
+	"crypto/md5" //nolint:gosec // EC2's fingerprint of an imported key
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/sha1" //nolint:gosec // EC2's fingerprint of a key that it made

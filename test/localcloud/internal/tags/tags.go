@@ -127,7 +127,9 @@ func (s *Service) describe(_ context.Context, c *wire.Call, in *ec2.DescribeTags
 			Filters: in.Filters, Attr: attribute,
 			Page: kit.Page{Max: in.MaxResults, Token: in.NextToken, Min: 5, Limit: 1000, Scope: c.Operation + "/" + c.Account + "/" + c.Region},
 			All:  func(yield func(ec2types.TagDescription) bool) { all(r, c.Account, yield) },
-			Key:  func(t ec2types.TagDescription) string { return aws.ToString(t.Key) + "\x00" + aws.ToString(t.ResourceId) }, // sorted by key, as recorded
+			Key: func(t ec2types.TagDescription) string {
+				return aws.ToString(t.Key) + "\x00" + aws.ToString(t.ResourceId)
+			}, // sorted by key, as recorded
 		})
 		return err
 	})

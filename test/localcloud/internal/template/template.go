@@ -78,7 +78,9 @@ func (s *Service) find(r *state.Region, account string, id, name *string) (*stat
 func (s *Service) named(r *state.Region, account, name string) *state.LaunchTemplate {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	is := func(t *state.LaunchTemplate) bool { return t.Account == account && aws.ToString(t.LaunchTemplateName) == name }
+	is := func(t *state.LaunchTemplate) bool {
+		return t.Account == account && aws.ToString(t.LaunchTemplateName) == name
+	}
 	hint := r.Name + "/" + account + "/" + name
 	if t := r.LaunchTemplates.Get(s.names[hint]); t != nil && is(t) {
 		return t
@@ -159,4 +161,6 @@ func seconds(t time.Time) *time.Time {
 	return &t
 }
 
-func unmanaged() *ec2types.OperatorResponse { return &ec2types.OperatorResponse{Managed: aws.Bool(false)} }
+func unmanaged() *ec2types.OperatorResponse {
+	return &ec2types.OperatorResponse{Managed: aws.Bool(false)}
+}
