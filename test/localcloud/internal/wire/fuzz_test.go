@@ -112,9 +112,13 @@ func FuzzJSON(f *testing.F) {
 }
 
 func FuzzCBOR(f *testing.F) {
+	datum := map[string]any{"MetricName": "m", "Timestamp": cbor.Tag{Number: 1, Content: 1.5}, "Value": 1}
 	for _, v := range []any{
-		map[string]any{"AlarmNames": []string{"a"}}, map[string]any{"Namespace": "a", "MetricData": []any{map[string]any{"MetricName": "m", "Timestamp": cbor.Tag{Number: 1, Content: 1.5}, "Value": 1}}},
-		map[string]any{"MetricData": []any{map[string]any{"Timestamp": cbor.Tag{Number: 1, Content: 1e300}}}}, map[any]any{1: 2}, 5, []any{nil},
+		map[string]any{"AlarmNames": []string{"a"}},
+		map[string]any{"Namespace": "a", "MetricData": []any{datum}},
+		map[string]any{"MetricData": []any{map[string]any{"Timestamp": cbor.Tag{Number: 1, Content: 1e300}}}},
+		map[any]any{1: 2}, 5,
+		[]any{nil},
 	} {
 		b, err := cbor.Marshal(v)
 		if err != nil {

@@ -139,6 +139,8 @@ func unreadable(d dialect, m *mismatch) *Error {
 		return Errorf("InvalidParameterValue", "Value (%s) for parameter %s is invalid. Expecting %s.", m.value, m.path, nounOf(m.kind))
 	case d == dialectQuery: // inferred
 		return Errorf("MalformedInput", "Value (%s) of %s can not be converted to %s", m.value, m.path, nounOf(m.kind))
+	case m.kind == union:
+		return Errorf("SerializationException", "This cloud does not model member %s", m.path)
 	case m.found == "unknown":
 		return Errorf("SerializationException", "Unknown member %s", m.path)
 	case m.found == "list", m.found == "structure":
