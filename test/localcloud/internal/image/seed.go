@@ -34,16 +34,16 @@ func (s *Service) Seed(ctx context.Context, seed Seed) (string, error) {
 	}
 	c := &wire.Call{Account: seed.Account, Region: seed.Region, Time: s.store.Clock().Now()}
 	snap := newSnapshot(c, seed.Description, kit.TagList(seed.Tags))
-	content, err := ebs.Keep(ctx, s.blocks, *snap.SnapshotId, seed.Disk, false)
-	if err != nil {
-		return "", fmt.Errorf("image %s: %w", seed.Name, err)
-	}
-	content.Complete(snap, c.Time)
 	snap.VolumeSize = aws.Int32(int32((m.Size + int64(bake.GiB) - 1) / int64(bake.GiB))) //nolint:gosec // a disk has fewer GiB
 	img, err := seededImage(c, seed, snap)
 	if err != nil {
 		return "", err
 	}
+	content, err := ebs.Keep(ctx, s.blocks, *snap.SnapshotId, seed.Disk, false)
+	if err != nil {
+		return "", fmt.Errorf("image %s: %w", seed.Name, err)
+	}
+	content.Complete(snap, c.Time)
 	return *img.ImageId, s.store.Update(seed.Region, func(r *state.Region) error {
 		if err := freeName(r, seed.Account, seed.Name); err != nil {
 			r.Then(func() { _ = ebs.Release(s.blocks, *snap.SnapshotId) }) // a collection takes what is left
