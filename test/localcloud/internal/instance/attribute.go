@@ -141,8 +141,10 @@ func newForm(in *ec2.ModifyInstanceAttributeInput) (*ec2.ModifyInstanceAttribute
 		c.EnaSupport = flag
 	case ec2types.InstanceAttributeNameSourceDestCheck:
 		c.SourceDestCheck = flag
-	default:
-		return nil, wire.Errorf("UnsupportedOperation", "The attribute '%s' cannot be changed here.", in.Attribute)
+	case ec2types.InstanceAttributeNameKernel, ec2types.InstanceAttributeNameRamdisk, ec2types.InstanceAttributeNameUserData,
+		ec2types.InstanceAttributeNameRootDeviceName, ec2types.InstanceAttributeNameBlockDeviceMapping, ec2types.InstanceAttributeNameProductCodes,
+		ec2types.InstanceAttributeNameGroupSet, ec2types.InstanceAttributeNameEnclaveOptions:
+		return nil, wire.Errorf("UnsupportedOperation", "The attribute '%s' cannot be changed in this form here.", in.Attribute)
 	}
 	if err != nil {
 		return nil, wire.Errorf("InvalidParameterValue", "Value (%s) for parameter value is invalid. Expected a boolean.", *in.Value)

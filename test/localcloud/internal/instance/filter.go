@@ -2,7 +2,9 @@ package instance
 
 import (
 	"cmp"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -15,13 +17,15 @@ import (
 
 // attribute returns the values of an instance for a filter of DescribeInstances, and whether there is such a filter.
 func attribute(in *state.Instance, name string) ([]string, bool) {
-	for _, of := range []func(*state.Instance, string) ([]string, bool){identity, condition, place, kind, device, card} {
+	for _, of := range [...]func(*state.Instance, string) ([]string, bool){tagged, identity, condition, place, kind, device, card} {
 		if values, ok := of(in, name); ok {
 			return values, true
 		}
 	}
-	return kit.TagFilter(in.Tags, name)
+	return nil, false
 }
+
+func tagged(in *state.Instance, name string) ([]string, bool) { return kit.TagFilter(in.Tags, name) }
 
 func identity(in *state.Instance, name string) ([]string, bool) {
 	switch name {
@@ -187,21 +191,27 @@ func kind(in *state.Instance, name string) ([]string, bool) {
 }
 
 func device(in *state.Instance, name string) ([]string, bool) {
-	var values []string
-	of := map[string]func(m ec2types.InstanceBlockDeviceMapping) []string{
-		"block-device-mapping.device-name":           func(m ec2types.InstanceBlockDeviceMapping) []string { return listing.Values(m.DeviceName) },
-		"block-device-mapping.volume-id":             func(m ec2types.InstanceBlockDeviceMapping) []string { return listing.Values(m.Ebs.VolumeId) },
-		"block-device-mapping.status":                func(m ec2types.InstanceBlockDeviceMapping) []string { return []string{string(m.Ebs.Status)} },
-		"block-device-mapping.attach-time":           func(m ec2types.InstanceBlockDeviceMapping) []string { return times(m.Ebs.AttachTime) },
-		"block-device-mapping.delete-on-termination": func(m ec2types.InstanceBlockDeviceMapping) []string { return listing.Truth(m.Ebs.DeleteOnTermination) },
-	}[name]
-	if of == nil {
+	field, ok := strings.CutPrefix(name, "block-device-mapping.")
+	if !ok {
 		return nil, false
 	}
+	known := slices.Contains([]string{"device-name", "volume-id", "status", "attach-time", "delete-on-termination"}, field)
+	var values []string
 	for _, m := range in.BlockDeviceMappings {
-		values = append(values, of(m)...)
+		switch field {
+		case "device-name":
+			values = append(values, listing.Values(m.DeviceName)...)
+		case "volume-id":
+			values = append(values, listing.Values(m.Ebs.VolumeId)...)
+		case "status":
+			values = append(values, string(m.Ebs.Status))
+		case "attach-time":
+			values = append(values, times(m.Ebs.AttachTime)...)
+		case "delete-on-termination":
+			values = append(values, listing.Truth(m.Ebs.DeleteOnTermination)...)
+		}
 	}
-	return values, true
+	return values, known
 }
 
 // card returns what the network interface of an instance has for a filter.

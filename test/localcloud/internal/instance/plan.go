@@ -17,6 +17,7 @@ import (
 
 // plan is a launch that was found to be possible.
 type plan struct {
+	network         *network.Service
 	account, caller string
 	in              *ec2.RunInstancesInput // with what its template adds
 	image           *state.Image
@@ -48,7 +49,7 @@ func (s *Service) plan(r *state.Region, account string, in *ec2.RunInstancesInpu
 	if err != nil {
 		return nil, err
 	}
-	p := &plan{account: account, in: filled, lifecycle: ""}
+	p := &plan{network: s.network, account: account, in: filled}
 	steps := []func(r *state.Region) error{
 		p.findImage, p.checkCounts, s.findType(p), p.checkImage, p.checkUserData, p.refuse, p.findKey, p.findNetwork, p.planMetadata, p.planDisks,
 	}

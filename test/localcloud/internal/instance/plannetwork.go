@@ -84,13 +84,19 @@ func (p *plan) findSubnet(r *state.Region, id string) (*state.Subnet, error) {
 	return subnet, err
 }
 
-// defaultSubnet returns the account's subnet in a zone; without one, that with the fewest instances, as far as a guess goes by the hash of time.
+// defaultSubnet returns the account's subnet in a zone; without one, that with the most free addresses: where EC2 chooses, instances are spread.
 func (p *plan) defaultSubnet(r *state.Region, zone network.Zone) *state.Subnet {
-	if zone.Name == "" {
-		zones := network.Zones(r.Name)
-		zone = zones[r.Instances.Len()%len(zones)] // EC2 chooses; here they take turns
+	if zone.Name != "" {
+		return r.Subnets.Get(network.DefaultSubnet(r.Name, p.account, zone.Name))
 	}
-	return r.Subnets.Get(network.DefaultSubnet(r.Name, p.account, zone.Name))
+	var best *state.Subnet
+	for _, z := range network.Zones(r.Name) {
+		subnet := r.Subnets.Get(network.DefaultSubnet(r.Name, p.account, z.Name))
+		if best == nil || p.network.Free(r, subnet) > p.network.Free(r, best) {
+			best = subnet
+		}
+	}
+	return best
 }
 
 const maxGroups = 5 // security groups of an interface [documented]

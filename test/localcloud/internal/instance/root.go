@@ -30,7 +30,17 @@ func (s *Service) ReplaceRoot(r *state.Region, id, image string) error {
 // ReplacingRoot reports whether an instance has not come back yet from the replacement of its root disk.
 func (s *Service) ReplacingRoot(r *state.Region, id string) bool {
 	in := r.Instances.Get(id)
-	return in != nil && (in.NewRoot != "" || in.State.Name == ec2types.InstanceStateNamePending)
+	if in == nil {
+		return false
+	}
+	switch in.State.Name {
+	case ec2types.InstanceStateNamePending:
+		return true
+	case ec2types.InstanceStateNameRunning, ec2types.InstanceStateNameStopping, ec2types.InstanceStateNameStopped:
+		return in.NewRoot != ""
+	case ec2types.InstanceStateNameShuttingDown, ec2types.InstanceStateNameTerminated:
+	}
+	return false
 }
 
 // rootOf returns the mapping of an image for its root disk.

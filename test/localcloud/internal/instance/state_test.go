@@ -2,6 +2,7 @@ package instance_test
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -22,12 +23,7 @@ func allowed(from, to ec2types.InstanceStateName) bool {
 		"": {"pending"}, "pending": {"running", "shutting-down", "terminated", "stopped"}, "running": {"stopping", "shutting-down", "stopped", "terminated"},
 		"stopping": {"stopped", "shutting-down"}, "stopped": {"pending", "terminated"}, "shutting-down": {"terminated"},
 	}
-	for _, state := range next[from] {
-		if state == to {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(next[from], to)
 }
 
 // Whatever users ask for and machines do, in any order: instances only change as EC2's do, what they have is what their state says, and nothing is left.

@@ -52,8 +52,13 @@ type size struct {
 // bursting are the sizes of t3, t3a and t4g.
 func bursting() []size {
 	return []size{
-		{"nano", 2, bake.GiB / 2}, {"micro", 2, bake.GiB}, {"small", 2, 2 * bake.GiB}, {"medium", 2, 4 * bake.GiB},
-		{"large", 2, 8 * bake.GiB}, {"xlarge", 4, 16 * bake.GiB}, {"2xlarge", 8, 32 * bake.GiB},
+		{"nano", 2, bake.GiB / 2},
+		{"micro", 2, bake.GiB},
+		{"small", 2, 2 * bake.GiB},
+		{"medium", 2, 4 * bake.GiB},
+		{"large", 2, 8 * bake.GiB},
+		{"xlarge", 4, 16 * bake.GiB},
+		{"2xlarge", 8, 32 * bake.GiB},
 	}
 }
 
@@ -78,8 +83,13 @@ func families() []family {
 	return []family{
 		{name: "m1", maker: intel, network: "Low", arch: x86, threads: 1, xen: true, old: true, biosOnly: true, sizes: []size{{"small", 1, 1740 * bake.MiB}}},
 		{name: "t2", maker: intel, network: "Low to Moderate", arch: x86, threads: 1, clock: 2.3, xen: true, bursts: true, biosOnly: true, sizes: []size{
-			{"nano", 1, bake.GiB / 2}, {"micro", 1, bake.GiB}, {"small", 1, 2 * bake.GiB}, {"medium", 2, 4 * bake.GiB},
-			{"large", 2, 8 * bake.GiB}, {"xlarge", 4, 16 * bake.GiB}, {"2xlarge", 8, 32 * bake.GiB},
+			{"nano", 1, bake.GiB / 2},
+			{"micro", 1, bake.GiB},
+			{"small", 1, 2 * bake.GiB},
+			{"medium", 2, 4 * bake.GiB},
+			{"large", 2, 8 * bake.GiB},
+			{"xlarge", 4, 16 * bake.GiB},
+			{"2xlarge", 8, 32 * bake.GiB},
 		}},
 		{name: "t3", maker: intel, network: five, arch: x86, threads: 2, clock: 2.5, bursts: true, sizes: bursting()},
 		{name: "t3a", maker: amd, network: five, arch: x86, threads: 2, clock: 2.2, bursts: true, sizes: bursting()},

@@ -1,6 +1,7 @@
 package network
 
 import (
+	"encoding/binary"
 	"net/netip"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -65,9 +66,9 @@ func (p *pool) release(address string) {
 
 func (p *pool) address(n int) string {
 	b := p.base.As4()
-	v := uint32(b[0])<<24 | uint32(b[1])<<16 | uint32(b[2])<<8 | uint32(b[3])
-	v += uint32(n) //nolint:gosec // an offset in a subnet
-	return netip.AddrFrom4([4]byte{byte(v >> 24), byte(v >> 16), byte(v >> 8), byte(v)}).String()
+	v := binary.BigEndian.Uint32(b[:]) + uint32(n) //nolint:gosec // an offset in a subnet
+	binary.BigEndian.PutUint32(b[:], v)
+	return netip.AddrFrom4(b).String()
 }
 
 // offset returns where in the subnet an address lies, and whether instances can have it.

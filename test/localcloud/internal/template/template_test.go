@@ -67,40 +67,48 @@ func TestCreateRefuses(t *testing.T) {
 		code, message string
 	}{
 		"short name": {
-			ec2.CreateLaunchTemplateInput{LaunchTemplateName: aws.String("a"), LaunchTemplateData: nano()}, "InvalidLaunchTemplateName.MalformedException",
+			ec2.CreateLaunchTemplateInput{LaunchTemplateName: aws.String("a"), LaunchTemplateData: nano()},
+			"InvalidLaunchTemplateName.MalformedException",
 			"A launch template name must be between 3 and 128 characters, and may contain letters, numbers, and the following characters: - ( ) . / _.",
 		},
 		"no data": {
-			ec2.CreateLaunchTemplateInput{LaunchTemplateData: &data{}}, "MissingParameter",
+			ec2.CreateLaunchTemplateInput{LaunchTemplateData: &data{}},
+			"MissingParameter",
 			"No launch template data was provided. Launch template data is required to create a launch template.",
 		},
 		"empty struct": {
-			ec2.CreateLaunchTemplateInput{LaunchTemplateData: &data{Monitoring: &ec2types.LaunchTemplatesMonitoringRequest{}}}, "MissingParameter",
+			ec2.CreateLaunchTemplateInput{LaunchTemplateData: &data{Monitoring: &ec2types.LaunchTemplatesMonitoringRequest{}}},
+			"MissingParameter",
 			"No launch template data was provided. Launch template data is required to create a launch template.",
 		},
 		"dry run comes before the data": {
-			ec2.CreateLaunchTemplateInput{LaunchTemplateData: &data{}, DryRun: aws.Bool(true)}, "DryRunOperation",
+			ec2.CreateLaunchTemplateInput{LaunchTemplateData: &data{}, DryRun: aws.Bool(true)},
+			"DryRunOperation",
 			"Request would have succeeded, but DryRun flag is set.",
 		},
 		"dry run comes before the name": {
 			ec2.CreateLaunchTemplateInput{LaunchTemplateName: aws.String("taken"), LaunchTemplateData: &data{}, DryRun: aws.Bool(true)}, "DryRunOperation", "",
 		},
 		"name in use": {
-			ec2.CreateLaunchTemplateInput{LaunchTemplateName: aws.String("taken"), LaunchTemplateData: nano()}, "InvalidLaunchTemplateName.AlreadyExistsException",
+			ec2.CreateLaunchTemplateInput{LaunchTemplateName: aws.String("taken"), LaunchTemplateData: nano()},
+			"InvalidLaunchTemplateName.AlreadyExistsException",
 			"Launch template name already in use.",
 		},
 		"image id comes before user data and hops": {
 			ec2.CreateLaunchTemplateInput{LaunchTemplateData: &data{
 				ImageId: aws.String("nonsense"), UserData: aws.String("not base64"), MetadataOptions: hops(999),
-			}}, "InvalidAMIID.Malformed",
+			}},
+			"InvalidAMIID.Malformed",
 			"The image ID 'nonsense' is not valid. The expected format is ami-xxxxxxxx or ami-xxxxxxxxxxxxxxxxx.",
 		},
 		"user data": {
-			ec2.CreateLaunchTemplateInput{LaunchTemplateData: &data{UserData: aws.String("not base64")}}, "InvalidUserData.Malformed",
+			ec2.CreateLaunchTemplateInput{LaunchTemplateData: &data{UserData: aws.String("not base64")}},
+			"InvalidUserData.Malformed",
 			"Invalid BASE64 encoding of user data.",
 		},
 		"hop limit": {
-			ec2.CreateLaunchTemplateInput{LaunchTemplateData: &data{MetadataOptions: hops(999)}}, "InvalidParameterValue",
+			ec2.CreateLaunchTemplateInput{LaunchTemplateData: &data{MetadataOptions: hops(999)}},
+			"InvalidParameterValue",
 			"A value of ‘999’ is not valid for http-put-response-hop-limit. Specify a value between 1 and 64, and try again.",
 		},
 	} {
