@@ -63,13 +63,10 @@ func (s *Service) describeAlarmHistory(_ context.Context, c *wire.Call, in *cw.D
 				items = append(items, chosen(a.History, in)...)
 			}
 		}
-		newest := in.ScanBy != types.ScanByTimestampAscending
-		slices.SortStableFunc(items, func(a, b types.AlarmHistoryItem) int {
-			if newest {
-				a, b = b, a
-			}
-			return a.Timestamp.Compare(*b.Timestamp)
-		})
+		slices.SortStableFunc(items, func(a, b types.AlarmHistoryItem) int { return a.Timestamp.Compare(*b.Timestamp) })
+		if in.ScanBy != types.ScanByTimestampAscending {
+			slices.Reverse(items)
+		}
 		var err error
 		out.AlarmHistoryItems, out.NextToken, err = kit.Paginate(items, page(c, in.MaxRecords, in.NextToken))
 		return err

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -307,7 +308,7 @@ func TestADiskKeepsWhatWasWritten(t *testing.T) {
 	w.makeBucket(c)
 	big := strings.Repeat("x", 1<<20)
 	for i := range 20 {
-		_, err := w.put(c, fmt.Sprint("k", i), big[:i<<10], func(in *awss3.PutObjectInput) { in.Metadata = map[string]string{"n": fmt.Sprint(i)} })
+		_, err := w.put(c, fmt.Sprint("k", i), big[:i<<10], func(in *awss3.PutObjectInput) { in.Metadata = map[string]string{"n": strconv.Itoa(i)} })
 		w.must(err)
 	}
 	up, err := c.CreateMultipartUpload(t.Context(), &awss3.CreateMultipartUploadInput{Bucket: aws.String(bucket), Key: aws.String("open")})
