@@ -86,8 +86,9 @@ func (c *cloud) config(account, region string) aws.Config {
 func (c *cloud) direct(account string) *ebs.Client {
 	return ebs.NewFromConfig(c.config(account, region))
 }
-func (c *cloud) compute(account string) *ec2.Client {
-	return ec2.NewFromConfig(c.config(account, region))
+
+func (c *cloud) compute() *ec2.Client {
+	return ec2.NewFromConfig(c.config(owner, region))
 }
 
 // block returns a block that nothing compresses, the same one for the same seed.
@@ -170,7 +171,7 @@ func (c *cloud) snapshot(parent string, blocks map[int32][]byte) string {
 
 func (c *cloud) describe(id string) ec2types.Snapshot {
 	c.t.Helper()
-	out, err := c.compute(owner).DescribeSnapshots(c.t.Context(), &ec2.DescribeSnapshotsInput{SnapshotIds: []string{id}})
+	out, err := c.compute().DescribeSnapshots(c.t.Context(), &ec2.DescribeSnapshotsInput{SnapshotIds: []string{id}})
 	if err != nil {
 		c.t.Fatal(err)
 	}
@@ -187,11 +188,9 @@ func want(t testing.TB, err error, status int, code, reason, message string) {
 		return
 	}
 	got := ""
-	var v *ebstypes.ValidationException
-	var n *ebstypes.ResourceNotFoundException
-	if errors.As(err, &v) {
+	if v, ok := errors.AsType[*ebstypes.ValidationException](err); ok {
 		got = string(v.Reason)
-	} else if errors.As(err, &n) {
+	} else if n, ok := errors.AsType[*ebstypes.ResourceNotFoundException](err); ok {
 		got = string(n.Reason)
 	}
 	if response.HTTPStatusCode() != status || api.ErrorCode() != code || got != reason || api.ErrorMessage() != message {

@@ -28,10 +28,11 @@ const (
 )
 
 // complete is CompleteSnapshot. It never looks at count and checksum: what is wrong with them shows later.
-func (s *Service) complete(_ context.Context, c *wire.Call, in *ebs.CompleteSnapshotInput) (*ebs.CompleteSnapshotOutput, error) {
+func (s *Service) complete(ctx context.Context, c *wire.Call, in *ebs.CompleteSnapshotInput) (*ebs.CompleteSnapshotOutput, error) {
 	if err := checkChecksum(in); err != nil {
 		return nil, err
 	}
+	ctx = context.WithoutCancel(ctx) // the work goes on after the answer
 	out := new(ebs.CompleteSnapshotOutput)
 	return out, s.store.Update(c.Region, func(r *state.Region) error {
 		snap, err := owned(r, c, *in.SnapshotId)
@@ -50,7 +51,7 @@ func (s *Service) complete(_ context.Context, c *wire.Call, in *ebs.CompleteSnap
 		direct.Completion = &state.Completion{At: c.Time, Count: *in.ChangedBlocksCount, Checksum: aws.ToString(in.Checksum)}
 		snap.Direct = &direct
 		id, region := *in.SnapshotId, c.Region
-		r.Then(func() { s.finish(region, id) })
+		r.Then(func() { s.finish(ctx, region, id) })
 		return nil
 	})
 }
@@ -70,7 +71,7 @@ func checkChecksum(in *ebs.CompleteSnapshotInput) error {
 }
 
 // finish takes a snapshot that CompleteSnapshot was called for to its end, now or when it is due. It can be called again.
-func (s *Service) finish(region, id string) {
+func (s *Service) finish(ctx context.Context, region, id string) {
 	snap := s.pending(region, id)
 	if snap == nil || snap.Direct.Completion == nil {
 		return
@@ -85,11 +86,11 @@ func (s *Service) finish(region, id string) {
 		if problem == "" {
 			s.progress(region, id)
 		}
-		s.after(wait, func() { s.finish(region, id) })
+		s.after(wait, func() { s.finish(ctx, region, id) })
 		return
 	}
 	if problem == "" {
-		err = s.seal(region, snap, draft)
+		err = s.seal(ctx, region, snap, draft)
 	}
 	if problem != "" || err != nil {
 		s.fail(region, id, problemText(problem, err))
@@ -156,13 +157,13 @@ func (s *Service) edit(region, id string, change func(*state.Region, *state.Snap
 }
 
 // seal makes a disk of the blocks. The draft goes when the record of the disk is safe.
-func (s *Service) seal(region string, snap *state.Snapshot, draft *disk.Draft) error {
+func (s *Service) seal(ctx context.Context, region string, snap *state.Snapshot, draft *disk.Draft) error {
 	id := *snap.SnapshotId
-	d, err := draft.Seal(context.Background(), int64(*snap.VolumeSize)*int64(bake.GiB), snap.Direct.Base)
+	d, err := draft.Seal(ctx, int64(*snap.VolumeSize)*int64(bake.GiB), snap.Direct.Base)
 	if err != nil {
 		return err
 	}
-	content, err := Keep(context.Background(), s.blocks, id, d, *snap.Encrypted)
+	content, err := Keep(ctx, s.blocks, id, d, *snap.Encrypted)
 	if err != nil {
 		return err
 	}

@@ -3,6 +3,7 @@
 package ebs
 
 import (
+	"context"
 	"sync"
 	"time"
 
@@ -57,7 +58,7 @@ func (s *Service) Resume(region string) {
 				r.Then(func() { giveUp(s.store, s.blocks, region, id) })
 			case snap.Direct == nil || snap.State != "pending":
 			case snap.Direct.Completion != nil:
-				s.after(0, func() { s.finish(region, id) })
+				s.after(0, func() { s.finish(context.Background(), region, id) })
 			default:
 				s.after(snap.Direct.Timeout+timeoutLag, func() { s.expire(region, id) })
 			}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -43,7 +44,7 @@ func (c *cloud) get(account, id string, index int32, token string) ([]byte, erro
 func indexes(blocks []ebstypes.Block) string {
 	var all []string
 	for _, b := range blocks {
-		all = append(all, fmt.Sprint(*b.BlockIndex))
+		all = append(all, strconv.Itoa(int(*b.BlockIndex)))
 	}
 	return strings.Join(all, " ")
 }
@@ -136,7 +137,7 @@ func TestBlockTokens(t *testing.T) {
 		t.Errorf("after six days: %v", err)
 	}
 	fresh := *c.list(owner, id).Blocks[0].BlockToken
-	if _, err := c.compute(owner).DeleteSnapshot(t.Context(), &ec2.DeleteSnapshotInput{SnapshotId: &id}); err != nil {
+	if _, err := c.compute().DeleteSnapshot(t.Context(), &ec2.DeleteSnapshotInput{SnapshotId: &id}); err != nil {
 		t.Fatal(err)
 	}
 	if got, err := c.get(owner, id, 4, token); err != nil || !bytes.Equal(got, block(1)) {
@@ -158,7 +159,7 @@ func TestListChangedBlocks(t *testing.T) {
 	left := c.snapshot(parent, map[int32][]byte{1: block(3), 5: block(5)})
 	right := c.snapshot(parent, map[int32][]byte{1: block(4), 2: block(2), 6: block(6)})
 	stranger := c.snapshot("", map[int32][]byte{1: block(1)})
-	if _, err := c.compute(owner).DeleteSnapshot(t.Context(), &ec2.DeleteSnapshotInput{SnapshotId: &parent}); err != nil {
+	if _, err := c.compute().DeleteSnapshot(t.Context(), &ec2.DeleteSnapshotInput{SnapshotId: &parent}); err != nil {
 		t.Fatal(err)
 	}
 	diff := func(first, second string) (*ebs.ListChangedBlocksOutput, error) {
@@ -206,7 +207,7 @@ func TestSharing(t *testing.T) {
 		t.Errorf("blocks %s", got)
 	}
 	everybody := &ec2types.CreateVolumePermissionModifications{Add: []ec2types.CreateVolumePermission{{Group: ec2types.PermissionGroupAll}}}
-	if _, err := c.compute(owner).ModifySnapshotAttribute(t.Context(), &ec2.ModifySnapshotAttributeInput{SnapshotId: &id, CreateVolumePermission: everybody}); err != nil {
+	if _, err := c.compute().ModifySnapshotAttribute(t.Context(), &ec2.ModifySnapshotAttributeInput{SnapshotId: &id, CreateVolumePermission: everybody}); err != nil {
 		t.Fatal(err)
 	}
 	_, err = c.get(friend, id, 0, token)
@@ -217,7 +218,7 @@ func TestSharing(t *testing.T) {
 		t.Error(err)
 	}
 	reset := &ec2.ResetSnapshotAttributeInput{SnapshotId: &id, Attribute: ec2types.SnapshotAttributeNameCreateVolumePermission}
-	if _, err := c.compute(owner).ResetSnapshotAttribute(t.Context(), reset); err != nil {
+	if _, err := c.compute().ResetSnapshotAttribute(t.Context(), reset); err != nil {
 		t.Fatal(err)
 	}
 	_, err = c.get(friend, id, 0, token)

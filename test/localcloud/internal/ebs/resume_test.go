@@ -67,7 +67,7 @@ func TestCollectionLeavesSnapshots(t *testing.T) {
 	parent := c.snapshot("", map[int32][]byte{0: block(1)})
 	id := c.start(parent)
 	c.put(id, 1, block(2))
-	if _, err := c.compute(owner).DeleteSnapshot(t.Context(), &ec2.DeleteSnapshotInput{SnapshotId: &parent}); err != nil {
+	if _, err := c.compute().DeleteSnapshot(t.Context(), &ec2.DeleteSnapshotInput{SnapshotId: &parent}); err != nil {
 		t.Fatal(err)
 	}
 	other := c.snapshot("", map[int32][]byte{9: block(9)})
@@ -137,7 +137,7 @@ func TestRaces(t *testing.T) {
 		wait.Go(func() {
 			_, _ = c.direct(owner).CompleteSnapshot(t.Context(), &ebs.CompleteSnapshotInput{SnapshotId: &id, ChangedBlocksCount: aws.Int32(4)})
 		})
-		wait.Go(func() { _, _ = c.compute(owner).DeleteSnapshot(t.Context(), &ec2.DeleteSnapshotInput{SnapshotId: &id}) })
+		wait.Go(func() { _, _ = c.compute().DeleteSnapshot(t.Context(), &ec2.DeleteSnapshotInput{SnapshotId: &id}) })
 		wait.Wait()
 		c.clock.Advance(time.Hour)
 	}

@@ -3,6 +3,7 @@ package ebs
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"time"
 
@@ -26,7 +27,8 @@ const (
 )
 
 // start is StartSnapshot. A repeated request gets the first answer, pending, whatever has become of the snapshot.
-func (s *Service) start(_ context.Context, c *wire.Call, in *ebs.StartSnapshotInput) (*ebs.StartSnapshotOutput, error) {
+func (s *Service) start(ctx context.Context, c *wire.Call, in *ebs.StartSnapshotInput) (*ebs.StartSnapshotOutput, error) {
+	ctx = context.WithoutCancel(ctx) // the work goes on after the answer
 	out := new(ebs.StartSnapshotOutput)
 	return out, s.store.Update(c.Region, func(r *state.Region) error {
 		answer, _, err := kit.Once(r, c, in.ClientToken, in, conflict(), func() (string, error) {
@@ -34,7 +36,7 @@ func (s *Service) start(_ context.Context, c *wire.Call, in *ebs.StartSnapshotIn
 			if err != nil {
 				return "", err
 			}
-			s.open(r, snap)
+			s.open(ctx, r, snap)
 			body, err := json.Marshal(started(snap))
 			return string(body), err
 		})
@@ -54,8 +56,8 @@ func (s *Service) newSnapshot(r *state.Region, c *wire.Call, in *ebs.StartSnapsh
 		return nil, err
 	}
 	tags := tagsOf(in.Tags)
-	if err := kit.CheckTags(tags); err != nil {
-		return nil, invalid(badTag, "%s", err.(*wire.Error).Message)
+	if e, ok := errors.AsType[*wire.Error](kit.CheckTags(tags)); ok {
+		return nil, invalid(badTag, "%s", e.Message)
 	}
 	id := kit.ID("snap")
 	timeout := defaultTimeout
@@ -136,12 +138,12 @@ func pendingLimit(r *state.Region, account string) error {
 }
 
 // open records a new snapshot and has it watched. What its parent consists of is kept in its own name from now on.
-func (s *Service) open(r *state.Region, snap *state.Snapshot) {
+func (s *Service) open(ctx context.Context, r *state.Region, snap *state.Snapshot) {
 	id, base, region := *snap.SnapshotId, snap.Direct.Base, r.Name
 	r.Snapshots.Put(id, snap)
 	r.Then(func() {
 		if base != "" {
-			if err := s.blocks.Keep(context.Background(), id, base); err != nil {
+			if err := s.blocks.Keep(ctx, id, base); err != nil {
 				s.fail(region, id, err.Error())
 				return
 			}
@@ -155,8 +157,9 @@ func (s *Service) expire(region, id string) {
 	var left time.Duration
 	_ = s.store.View(region, func(r *state.Region) error {
 		snap := r.Snapshots.Get(id)
-		if last, ok := s.written.Load(id); ok && snap != nil && snap.Direct.Completion == nil {
-			left = last.(time.Time).Add(snap.Direct.Timeout + timeoutLag).Sub(r.Now())
+		written, _ := s.written.Load(id)
+		if last, ok := written.(time.Time); ok && snap != nil && snap.Direct.Completion == nil {
+			left = last.Add(snap.Direct.Timeout + timeoutLag).Sub(r.Now())
 		}
 		return nil
 	})

@@ -89,7 +89,7 @@ func TestStartSnapshotRefuses(t *testing.T) {
 
 func (c *cloud) share(id, account string) {
 	c.t.Helper()
-	_, err := c.compute(owner).ModifySnapshotAttribute(c.t.Context(), &ec2.ModifySnapshotAttributeInput{
+	_, err := c.compute().ModifySnapshotAttribute(c.t.Context(), &ec2.ModifySnapshotAttributeInput{
 		SnapshotId: &id, CreateVolumePermission: &ec2types.CreateVolumePermissionModifications{Add: []ec2types.CreateVolumePermission{{UserId: &account}}},
 	})
 	if err != nil {
@@ -122,7 +122,7 @@ func TestEncryption(t *testing.T) {
 		}
 	}
 	plain := c.snapshot("", nil)
-	if _, err := c.compute(owner).EnableEbsEncryptionByDefault(t.Context(), &ec2.EnableEbsEncryptionByDefaultInput{}); err != nil {
+	if _, err := c.compute().EnableEbsEncryptionByDefault(t.Context(), &ec2.EnableEbsEncryptionByDefaultInput{}); err != nil {
 		t.Fatal(err)
 	}
 	if id := c.start(""); !*c.describe(id).Encrypted {
@@ -144,26 +144,44 @@ func TestPutSnapshotBlockRefuses(t *testing.T) {
 		code, reason string
 		message      string
 	}{
-		"checksum of another block": {func(in *ebs.PutSnapshotBlockInput) { in.Checksum = &wrong }, 403, "InvalidSignatureException", "",
-			"The value passed in as x-amz-Checksum does not match the computed checksum. Computed checksum: " + sum(good) + " expected checksum: " + wrong},
-		"short": {func(in *ebs.PutSnapshotBlockInput) {
-			in.DataLength, in.BlockData = aws.Int32(5), strings.NewReader("short")
-		}, 400, "ValidationException",
-			"INVALID_PARAMETER_VALUE", "Failed to read block data"},
-		"short with full length": {func(in *ebs.PutSnapshotBlockInput) { in.BlockData = strings.NewReader("short") }, 400, "ValidationException",
-			"INVALID_PARAMETER_VALUE", "Failed to read block data"},
-		"long": {func(in *ebs.PutSnapshotBlockInput) { in.BlockData = bytes.NewReader(append(good, 0)) }, 400, "ValidationException",
-			"INVALID_PARAMETER_VALUE", "Failed to read block data"},
-		"length": {func(in *ebs.PutSnapshotBlockInput) { in.DataLength = aws.Int32(1) }, 400, "ValidationException", "INVALID_BLOCK",
-			"Block data length 1 is not valid, expected 524288"},
-		"behind the end": {func(in *ebs.PutSnapshotBlockInput) { in.BlockIndex = aws.Int32(2048) }, 400, "ValidationException", "INVALID_BLOCK",
-			"Block index 2048 is beyond the volume size extent"},
-		"algorithm": {func(in *ebs.PutSnapshotBlockInput) { in.ChecksumAlgorithm = "SHA1" }, 400, "ValidationException", "INVALID_PARAMETER_VALUE",
-			"Unsupported Checksum Algorithm 'SHA1', supported algorithms are SHA256"},
-		"completed": {func(in *ebs.PutSnapshotBlockInput) { in.SnapshotId = &done }, 400, "ValidationException", "INVALID_SNAPSHOT_ID",
-			"Snapshot is already completed"},
-		"unknown": {func(in *ebs.PutSnapshotBlockInput) { in.SnapshotId = aws.String("snap-00000000000000001") }, 404, "ResourceNotFoundException", "SNAPSHOT_NOT_FOUND",
-			"The snapshot 'snap-00000000000000001' does not exist."},
+		"checksum of another block": {
+			func(in *ebs.PutSnapshotBlockInput) { in.Checksum = &wrong }, 403, "InvalidSignatureException", "",
+			"The value passed in as x-amz-Checksum does not match the computed checksum. Computed checksum: " + sum(good) + " expected checksum: " + wrong,
+		},
+		"short": {
+			func(in *ebs.PutSnapshotBlockInput) {
+				in.DataLength, in.BlockData = aws.Int32(5), strings.NewReader("short")
+			}, 400, "ValidationException",
+			"INVALID_PARAMETER_VALUE", "Failed to read block data",
+		},
+		"short with full length": {
+			func(in *ebs.PutSnapshotBlockInput) { in.BlockData = strings.NewReader("short") }, 400, "ValidationException",
+			"INVALID_PARAMETER_VALUE", "Failed to read block data",
+		},
+		"long": {
+			func(in *ebs.PutSnapshotBlockInput) { in.BlockData = bytes.NewReader(append(good, 0)) }, 400, "ValidationException",
+			"INVALID_PARAMETER_VALUE", "Failed to read block data",
+		},
+		"length": {
+			func(in *ebs.PutSnapshotBlockInput) { in.DataLength = aws.Int32(1) }, 400, "ValidationException", "INVALID_BLOCK",
+			"Block data length 1 is not valid, expected 524288",
+		},
+		"behind the end": {
+			func(in *ebs.PutSnapshotBlockInput) { in.BlockIndex = aws.Int32(2048) }, 400, "ValidationException", "INVALID_BLOCK",
+			"Block index 2048 is beyond the volume size extent",
+		},
+		"algorithm": {
+			func(in *ebs.PutSnapshotBlockInput) { in.ChecksumAlgorithm = "SHA1" }, 400, "ValidationException", "INVALID_PARAMETER_VALUE",
+			"Unsupported Checksum Algorithm 'SHA1', supported algorithms are SHA256",
+		},
+		"completed": {
+			func(in *ebs.PutSnapshotBlockInput) { in.SnapshotId = &done }, 400, "ValidationException", "INVALID_SNAPSHOT_ID",
+			"Snapshot is already completed",
+		},
+		"unknown": {
+			func(in *ebs.PutSnapshotBlockInput) { in.SnapshotId = aws.String("snap-00000000000000001") }, 404, "ResourceNotFoundException", "SNAPSHOT_NOT_FOUND",
+			"The snapshot 'snap-00000000000000001' does not exist.",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			in := putInput(id, 0, good)
@@ -267,7 +285,7 @@ func TestWrongCompletions(t *testing.T) {
 			if got := c.complete(id, 1, nil); got != ebstypes.StatusError {
 				t.Errorf("status %s", got)
 			}
-			if _, err := c.compute(owner).DeleteSnapshot(t.Context(), &ec2.DeleteSnapshotInput{SnapshotId: &id}); err != nil {
+			if _, err := c.compute().DeleteSnapshot(t.Context(), &ec2.DeleteSnapshotInput{SnapshotId: &id}); err != nil {
 				t.Error(err)
 			}
 		})
@@ -350,10 +368,10 @@ func TestDeleteOpenSnapshot(t *testing.T) {
 	c := newCloud(t)
 	id := c.start("")
 	c.put(id, 0, block(1))
-	if _, err := c.compute(owner).DeleteSnapshot(t.Context(), &ec2.DeleteSnapshotInput{SnapshotId: &id}); err != nil {
+	if _, err := c.compute().DeleteSnapshot(t.Context(), &ec2.DeleteSnapshotInput{SnapshotId: &id}); err != nil {
 		t.Fatal(err)
 	}
-	_, err := c.compute(owner).DescribeSnapshots(t.Context(), &ec2.DescribeSnapshotsInput{SnapshotIds: []string{id}})
+	_, err := c.compute().DescribeSnapshots(t.Context(), &ec2.DescribeSnapshotsInput{SnapshotIds: []string{id}})
 	want(t, err, 400, "InvalidSnapshot.NotFound", "", "The snapshot '"+id+"' does not exist.")
 	_, err = c.direct(owner).PutSnapshotBlock(t.Context(), putInput(id, 0, block(1)))
 	wantNotFound(t, err, id)

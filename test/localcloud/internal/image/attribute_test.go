@@ -65,17 +65,29 @@ func TestModifyImageAttribute(t *testing.T) {
 	}{
 		"nothing":          {ec2.ModifyImageAttributeInput{}, "InvalidParameterCombination", "No attributes specified."},
 		"empty permission": {ec2.ModifyImageAttributeInput{LaunchPermission: &ec2types.LaunchPermissionModifications{}}, "InvalidParameterCombination", "No attributes specified."},
-		"two": {ec2.ModifyImageAttributeInput{Description: text("x"), ImdsSupport: text("v2.0")}, "InvalidParameterCombination",
-			"Fields for multiple attribute types specified: description, imdsSupport"},
+		"two": {
+			ec2.ModifyImageAttributeInput{Description: text("x"), ImdsSupport: text("v2.0")},
+			"InvalidParameterCombination",
+			"Fields for multiple attribute types specified: description, imdsSupport",
+		},
 		"old form, empty": {ec2.ModifyImageAttributeInput{Attribute: aws.String("description"), Value: aws.String("")}, "MissingParameter", "The request must contain the parameter description"},
 		"IMDS":            {ec2.ModifyImageAttributeInput{ImdsSupport: text("v1.0")}, "MissingParameter", "The request must contain the parameter imdsSupport with value v2.0"},
-		"account": {ec2.ModifyImageAttributeInput{OperationType: ec2types.OperationTypeAdd, UserIds: []string{"123"}}, "InvalidAMIAttributeItemValue",
-			`Invalid attribute item value "123 " for userId item type.`},
-		"group": {ec2.ModifyImageAttributeInput{OperationType: ec2types.OperationTypeAdd, UserGroups: []string{"some"}}, "InvalidAMIAttributeItemValue",
-			`Invalid attribute item value "some" for group item type.`},
+		"account": {
+			ec2.ModifyImageAttributeInput{OperationType: ec2types.OperationTypeAdd, UserIds: []string{"123"}},
+			"InvalidAMIAttributeItemValue",
+			`Invalid attribute item value "123 " for userId item type.`,
+		},
+		"group": {
+			ec2.ModifyImageAttributeInput{OperationType: ec2types.OperationTypeAdd, UserGroups: []string{"some"}},
+			"InvalidAMIAttributeItemValue",
+			`Invalid attribute item value "some" for group item type.`,
+		},
 		"too many": {ec2.ModifyImageAttributeInput{OperationType: ec2types.OperationTypeAdd, UserIds: make([]string, 501)}, "InvalidParameterValue", "Modification size must not be greater than 500"},
-		"organization": {ec2.ModifyImageAttributeInput{OrganizationArns: []string{"arn:aws:organizations::1:organization/o-1"}}, "UnsupportedOperation",
-			"This cloud has no organizations: share with accounts or with all"},
+		"organization": {
+			ec2.ModifyImageAttributeInput{OrganizationArns: []string{"arn:aws:organizations::1:organization/o-1"}},
+			"UnsupportedOperation",
+			"This cloud has no organizations: share with accounts or with all",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			for i, id := range test.in.UserIds {
@@ -90,8 +102,11 @@ func TestModifyImageAttribute(t *testing.T) {
 		t.Errorf("something was applied: %+v", img)
 	}
 	for _, in := range []ec2.ModifyImageAttributeInput{
-		{Description: text("new")}, {ImdsSupport: text("v2.0")}, {OperationType: ec2types.OperationTypeAdd, UserIds: []string{owner, friend, friend}},
-		{OperationType: ec2types.OperationTypeRemove, UserIds: []string{friend}}, {OperationType: ec2types.OperationTypeRemove, UserIds: []string{friend}},
+		{Description: text("new")},
+		{ImdsSupport: text("v2.0")},
+		{OperationType: ec2types.OperationTypeAdd, UserIds: []string{owner, friend, friend}},
+		{OperationType: ec2types.OperationTypeRemove, UserIds: []string{friend}},
+		{OperationType: ec2types.OperationTypeRemove, UserIds: []string{friend}},
 	} {
 		if err := modify(in); err != nil {
 			t.Errorf("%+v: %v", in, err)
@@ -130,8 +145,8 @@ func TestSnapshotAttributes(t *testing.T) {
 	if len(permissions()) != 0 {
 		t.Error("new snapshots have permissions")
 	}
-	c.shareSnapshot(c.root, friend)
-	c.shareSnapshot(c.root, friend)
+	c.shareSnapshot(c.root)
+	c.shareSnapshot(c.root)
 	if got := permissions(); len(got) != 1 || *got[0].UserId != friend {
 		t.Errorf("%+v", got)
 	}
@@ -145,7 +160,7 @@ func TestSnapshotAttributes(t *testing.T) {
 	}
 	_, err := client.ModifySnapshotAttribute(t.Context(), &ec2.ModifySnapshotAttributeInput{SnapshotId: &c.root})
 	want(t, err, "InvalidParameterCombination", "No attributes specified.")
-	c.shareSnapshot(c.root, friend)
+	c.shareSnapshot(c.root)
 	_, err = c.ec2(friend, ireland).ModifySnapshotAttribute(t.Context(), &ec2.ModifySnapshotAttributeInput{SnapshotId: &c.root, OperationType: ec2types.OperationTypeAdd, UserIds: []string{friend}})
 	want(t, err, "UnauthorizedOperation", "You are not authorized to perform this operation.")
 	_, err = c.ec2(friend, ireland).DeleteSnapshot(t.Context(), &ec2.DeleteSnapshotInput{SnapshotId: &c.root})

@@ -54,7 +54,7 @@ type cloud struct {
 func newCloud(t testing.TB) *cloud {
 	t.Helper()
 	c := openCloud(t, clock.NewVirtual(time.Date(2026, 11, 22, 8, 0, 0, 0, time.UTC)), nil, t.TempDir())
-	c.root = c.seedSnapshot(ireland, owner, 1)
+	c.root = c.seedSnapshot(owner, 1)
 	return c
 }
 
@@ -114,19 +114,19 @@ func (c *cloud) diskOf(gib int64, seed byte) bake.Digest {
 }
 
 // seedSnapshot makes a snapshot without the API.
-func (c *cloud) seedSnapshot(region, account string, gib int32) string {
+func (c *cloud) seedSnapshot(account string, gib int32) string {
 	c.t.Helper()
 	id, err := c.service.Seed(c.t.Context(), image.Seed{
-		Region: region, Account: account, Name: "seed " + c.clock.Now().Format("150405.000000"), Disk: c.diskOf(int64(gib), 1), Arch: bake.AMD64,
+		Region: ireland, Account: account, Name: "seed " + c.clock.Now().Format("150405.000000"), Disk: c.diskOf(int64(gib), 1), Arch: bake.AMD64,
 	})
 	if err != nil {
 		c.t.Fatal(err)
 	}
-	out, err := c.ec2(account, region).DescribeImages(c.t.Context(), &ec2.DescribeImagesInput{ImageIds: []string{id}})
+	out, err := c.ec2(account, ireland).DescribeImages(c.t.Context(), &ec2.DescribeImagesInput{ImageIds: []string{id}})
 	if err != nil {
 		c.t.Fatal(err)
 	}
-	if _, err := c.ec2(account, region).DeregisterImage(c.t.Context(), &ec2.DeregisterImageInput{ImageId: &id}); err != nil {
+	if _, err := c.ec2(account, ireland).DeregisterImage(c.t.Context(), &ec2.DeregisterImageInput{ImageId: &id}); err != nil {
 		c.t.Fatal(err)
 	}
 	return *out.Images[0].BlockDeviceMappings[0].Ebs.SnapshotId
@@ -192,10 +192,10 @@ func (c *cloud) share(id, account string) {
 	}
 }
 
-func (c *cloud) shareSnapshot(id, account string) {
+func (c *cloud) shareSnapshot(id string) {
 	c.t.Helper()
 	_, err := c.ec2(owner, ireland).ModifySnapshotAttribute(c.t.Context(), &ec2.ModifySnapshotAttributeInput{
-		SnapshotId: &id, CreateVolumePermission: &ec2types.CreateVolumePermissionModifications{Add: []ec2types.CreateVolumePermission{{UserId: &account}}},
+		SnapshotId: &id, CreateVolumePermission: &ec2types.CreateVolumePermissionModifications{Add: []ec2types.CreateVolumePermission{{UserId: aws.String(friend)}}},
 	})
 	if err != nil {
 		c.t.Fatal(err)

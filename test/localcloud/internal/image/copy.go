@@ -23,7 +23,7 @@ type original struct {
 }
 
 // copyImage is CopyImage: the image is pending until copies of its snapshots are there.
-func (s *Service) copyImage(_ context.Context, c *wire.Call, in *ec2.CopyImageInput) (*ec2.CopyImageOutput, error) {
+func (s *Service) copyImage(ctx context.Context, c *wire.Call, in *ec2.CopyImageInput) (*ec2.CopyImageOutput, error) {
 	if err := checkCopyImage(in); err != nil {
 		return nil, err
 	}
@@ -31,10 +31,11 @@ func (s *Service) copyImage(_ context.Context, c *wire.Call, in *ec2.CopyImageIn
 	if err != nil {
 		return nil, err
 	}
+	ctx = context.WithoutCancel(ctx) // the work goes on after the answer
 	out := new(ec2.CopyImageOutput)
 	return out, s.store.Update(c.Region, func(r *state.Region) error {
 		id, _, err := kit.Once(r, c, in.ClientToken, in, nil, func() (string, error) {
-			return s.makeCopy(r, c, in, from)
+			return s.makeCopy(ctx, r, c, in, from)
 		})
 		out.ImageId = &id
 		return err
@@ -90,7 +91,7 @@ func completeSource(c *wire.Call, snap *state.Snapshot) state.Source {
 }
 
 // makeCopy records the image and the copies of its snapshots.
-func (s *Service) makeCopy(r *state.Region, c *wire.Call, in *ec2.CopyImageInput, from *original) (string, error) {
+func (s *Service) makeCopy(ctx context.Context, r *state.Region, c *wire.Call, in *ec2.CopyImageInput, from *original) (string, error) {
 	if err := freeName(r, c.Account, *in.Name); err != nil {
 		return "", err
 	}
@@ -117,7 +118,7 @@ func (s *Service) makeCopy(r *state.Region, c *wire.Call, in *ec2.CopyImageInput
 			snap.CompletionDurationMinutes = aws.Int32(int32(*in.SnapshotCopyCompletionDurationMinutes)) //nolint:gosec // at most 2880
 		}
 		copies[id] = *snap.SnapshotId
-		s.putCopy(r, snap, source)
+		s.putCopy(ctx, r, snap, source)
 	}
 	img.BlockDeviceMappings = replaceSnapshots(from.image.BlockDeviceMappings, copies)
 	r.Images.Put(*img.ImageId, img)

@@ -78,14 +78,20 @@ func TestCopySnapshotRefuses(t *testing.T) {
 		"alias":    {func(in *ec2.CopySnapshotInput) { in.Encrypted, in.KmsKeyId = aws.Bool(true), aws.String("alias/x") }, "InvalidParameterValue", "The specified keyId alias/x is invalid"},
 		"only key": {func(in *ec2.CopySnapshotInput) { in.KmsKeyId = aws.String("alias/aws/ebs") }, "InvalidParameterDependency", "The parameter KmsKeyId requires the parameter Encrypted to be set."},
 		"URL":      {func(in *ec2.CopySnapshotInput) { in.PresignedUrl = aws.String("not-a-url") }, "InvalidParameterValue", "The protocol in PresignedUrl should be http or https"},
-		"URL of another source": {func(in *ec2.CopySnapshotInput) { in.PresignedUrl = aws.String("https://x/?SourceSnapshotId=snap-1") }, "InvalidParameterValue",
-			"The source snapshot specified in PresignedUrl 'snap-1' does not match the source snapshot in the request: '" + c.root + "'"},
-		"URL of another destination": {func(in *ec2.CopySnapshotInput) {
-			in.PresignedUrl = aws.String("https://x/?DestinationRegion=us-east-1")
-		}, "InvalidParameterValue",
-			"The destination region specified in PresignedUrl: 'us-east-1' is incorrect"},
-		"duration": {func(in *ec2.CopySnapshotInput) { in.CompletionDurationMinutes = aws.Int32(16) }, "InvalidParameterValue",
-			"Invalid value '16' for completionDurationMinutes. It must be between 15 and 2880 in 15 minute increments."},
+		"URL of another source": {
+			func(in *ec2.CopySnapshotInput) { in.PresignedUrl = aws.String("https://x/?SourceSnapshotId=snap-1") }, "InvalidParameterValue",
+			"The source snapshot specified in PresignedUrl 'snap-1' does not match the source snapshot in the request: '" + c.root + "'",
+		},
+		"URL of another destination": {
+			func(in *ec2.CopySnapshotInput) {
+				in.PresignedUrl = aws.String("https://x/?DestinationRegion=us-east-1")
+			}, "InvalidParameterValue",
+			"The destination region specified in PresignedUrl: 'us-east-1' is incorrect",
+		},
+		"duration": {
+			func(in *ec2.CopySnapshotInput) { in.CompletionDurationMinutes = aws.Int32(16) }, "InvalidParameterValue",
+			"Invalid value '16' for completionDurationMinutes. It must be between 15 and 2880 in 15 minute increments.",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			in := &ec2.CopySnapshotInput{SourceRegion: aws.String(ireland), SourceSnapshotId: &c.root}
@@ -176,7 +182,7 @@ func TestCopyImageOfAnotherAccount(t *testing.T) {
 	c.share(id, friend)
 	_, err = copyIt()
 	want(t, err, "InvalidRequest", "You do not have permission to access the storage of this ami")
-	c.shareSnapshot(c.root, friend)
+	c.shareSnapshot(c.root)
 	out, err := copyIt()
 	if err != nil {
 		t.Fatal(err)
@@ -218,7 +224,7 @@ func TestResume(t *testing.T) {
 	dir := t.TempDir()
 	first := newCloud(t)
 	c := openCloud(t, first.clock, nil, dir)
-	c.root = c.seedSnapshot(ireland, owner, 1)
+	c.root = c.seedSnapshot(owner, 1)
 	id := c.register("one")
 	out, err := c.ec2(owner, ireland).CopyImage(t.Context(), &ec2.CopyImageInput{Name: aws.String("two"), SourceImageId: &id, SourceRegion: aws.String(ireland)})
 	if err != nil {

@@ -15,10 +15,11 @@ import (
 )
 
 // createImage is CreateImage: an image of what is on the disks of an instance.
-func (s *Service) createImage(_ context.Context, c *wire.Call, in *ec2.CreateImageInput) (*ec2.CreateImageOutput, error) {
+func (s *Service) createImage(ctx context.Context, c *wire.Call, in *ec2.CreateImageInput) (*ec2.CreateImageOutput, error) {
 	if err := checkCreate(in); err != nil {
 		return nil, err
 	}
+	ctx = context.WithoutCancel(ctx) // the work goes on after the answer
 	out := new(ec2.CreateImageOutput)
 	return out, s.store.Update(c.Region, func(r *state.Region) error {
 		instance, err := imageable(r, c, *in.InstanceId)
@@ -44,7 +45,7 @@ func (s *Service) createImage(_ context.Context, c *wire.Call, in *ec2.CreateIma
 			if volume != nil {
 				snap := ofVolume(c, volume, fmt.Sprintf("Created by CreateImage(%s) for %s", *in.InstanceId, *img.ImageId), tags)
 				mappings[i].Ebs.SnapshotId = snap.SnapshotId
-				s.putTaken(r, snap)
+				s.putTaken(ctx, r, snap)
 			}
 		}
 		img.BlockDeviceMappings = mappings
@@ -70,8 +71,8 @@ func imageable(r *state.Region, c *wire.Call, id string) (*state.Instance, error
 	if in == nil || in.Account != c.Account {
 		return nil, wire.Errorf("InvalidInstanceID.NotFound", "The instance ID '%s' does not exist", id)
 	}
-	switch in.State.Name {
-	case ec2types.InstanceStateNameRunning, ec2types.InstanceStateNameStopped, ec2types.InstanceStateNameStopping:
+	able := []ec2types.InstanceStateName{ec2types.InstanceStateNameRunning, ec2types.InstanceStateNameStopped, ec2types.InstanceStateNameStopping}
+	if slices.Contains(able, in.State.Name) {
 		return in, nil
 	}
 	return nil, wire.Errorf("IncorrectInstanceState", "The instance '%s' is not in a valid state for this operation: %s", id, in.State.Name) // the text is inferred

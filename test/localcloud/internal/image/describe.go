@@ -2,8 +2,8 @@ package image
 
 import (
 	"context"
-	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -263,12 +263,12 @@ func truth(value *bool) *string {
 	if value == nil {
 		return nil
 	}
-	return aws.String(fmt.Sprint(*value))
+	return aws.String(strconv.FormatBool(*value))
 }
 
 func number(value *int32) *string {
 	if value == nil {
 		return nil
 	}
-	return aws.String(fmt.Sprint(*value))
+	return aws.String(strconv.Itoa(int(*value)))
 }

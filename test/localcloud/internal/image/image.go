@@ -96,9 +96,9 @@ func (s *Service) Resume(region string) {
 			switch {
 			case snap.Deleted || snap.Direct != nil || snap.State != ec2types.SnapshotStatePending:
 			case snap.Source != nil:
-				r.Then(func() { s.startCopy(region, id) })
+				r.Then(func() { s.startCopy(context.Background(), region, id) })
 			default:
-				r.Then(func() { s.take(region, id) })
+				r.Then(func() { s.take(context.Background(), region, id) })
 			}
 		}
 		return nil

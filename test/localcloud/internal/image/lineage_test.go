@@ -154,8 +154,8 @@ func TestReferences(t *testing.T) {
 
 func TestDescribeSnapshots(t *testing.T) {
 	c := newCloud(t)
-	private := c.seedSnapshot(ireland, owner, 2)
-	c.shareSnapshot(c.root, friend)
+	private := c.seedSnapshot(owner, 2)
+	c.shareSnapshot(c.root)
 	list := func(account string, in ec2.DescribeSnapshotsInput) int {
 		out, err := c.ec2(account, ireland).DescribeSnapshots(t.Context(), &in)
 		if err != nil {
@@ -212,7 +212,8 @@ func TestSeed(t *testing.T) {
 		t.Error("seeded a name twice")
 	}
 	for _, bad := range []image.Seed{
-		{Region: oregon, Account: friend, Name: "x", Disk: d, Arch: bake.AMD64}, {Region: oregon, Account: friend, Name: "name", Disk: d, Arch: "vax"},
+		{Region: oregon, Account: friend, Name: "x", Disk: d, Arch: bake.AMD64},
+		{Region: oregon, Account: friend, Name: "name", Disk: d, Arch: "vax"},
 		{Region: oregon, Account: friend, Name: "name", Disk: bake.DigestOf(nil), Arch: bake.AMD64},
 	} {
 		if _, err := c.service.Seed(t.Context(), bad); err == nil {

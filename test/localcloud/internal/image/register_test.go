@@ -61,7 +61,7 @@ func TestRegistrationKeepsWhatItWasTold(t *testing.T) {
 func TestRegisterImageRefuses(t *testing.T) {
 	c := newCloud(t)
 	taken := c.register("taken")
-	shared, unseen := c.seedSnapshot(ireland, friend, 1), c.seedSnapshot(ireland, friend, 1)
+	shared, unseen := c.seedSnapshot(friend, 1), c.seedSnapshot(friend, 1)
 	_, err := c.ec2(friend, ireland).ModifySnapshotAttribute(t.Context(), &ec2.ModifySnapshotAttributeInput{
 		SnapshotId: &shared, OperationType: ec2types.OperationTypeAdd, Attribute: ec2types.SnapshotAttributeNameCreateVolumePermission, UserIds: []string{owner},
 	})

@@ -21,11 +21,12 @@ const copyDelay = 6 * time.Second
 
 // copySnapshot is CopySnapshot. It takes nearly everything: that the source is not there, not complete or not the caller's to copy shows
 // in the copy later.
-func (s *Service) copySnapshot(_ context.Context, c *wire.Call, in *ec2.CopySnapshotInput) (*ec2.CopySnapshotOutput, error) {
+func (s *Service) copySnapshot(ctx context.Context, c *wire.Call, in *ec2.CopySnapshotInput) (*ec2.CopySnapshotOutput, error) {
 	if err := checkCopy(c, in); err != nil {
 		return nil, err
 	}
 	source := s.sourceOf(c, *in.SourceRegion, *in.SourceSnapshotId)
+	ctx = context.WithoutCancel(ctx) // the work goes on after the answer
 	out := new(ec2.CopySnapshotOutput)
 	return out, s.store.Update(c.Region, func(r *state.Region) error {
 		key, err := copyKey(r, c, source.Encrypted, in.Encrypted, in.KmsKeyId)
@@ -40,7 +41,7 @@ func (s *Service) copySnapshot(_ context.Context, c *wire.Call, in *ec2.CopySnap
 		if in.CompletionDurationMinutes != nil {
 			snap.TransferType, snap.CompletionDurationMinutes = ec2types.TransferTypeTimeBased, in.CompletionDurationMinutes
 		}
-		s.putCopy(r, snap, source)
+		s.putCopy(ctx, r, snap, source)
 		out.SnapshotId, out.Tags = snap.SnapshotId, snap.Tags
 		return nil
 	})
@@ -134,16 +135,16 @@ func newSnapshot(c *wire.Call, description string, tags []ec2types.Tag) *state.S
 }
 
 // putCopy records a copy and has it made.
-func (s *Service) putCopy(r *state.Region, snap *state.Snapshot, source state.Source) {
+func (s *Service) putCopy(ctx context.Context, r *state.Region, snap *state.Snapshot, source state.Source) {
 	snap.Source = &source
 	snap.StateMessage = aws.String("Metadata not updated")
 	id, region := *snap.SnapshotId, r.Name
 	r.Snapshots.Put(id, snap)
-	r.Then(func() { s.startCopy(region, id) })
+	r.Then(func() { s.startCopy(ctx, region, id) })
 }
 
 // startCopy holds what the copy will consist of, so that the source may go, and waits for its time.
-func (s *Service) startCopy(region, id string) {
+func (s *Service) startCopy(ctx context.Context, region, id string) {
 	snap := s.pendingSnapshot(region, id)
 	if snap == nil {
 		return
@@ -151,7 +152,7 @@ func (s *Service) startCopy(region, id string) {
 	var content ebs.Content
 	var err error
 	if snap.Source.Problem == "" {
-		content, err = ebs.Keep(context.Background(), s.blocks, id, snap.Source.Disk, snap.Source.Encrypted)
+		content, err = ebs.Keep(ctx, s.blocks, id, snap.Source.Disk, snap.Source.Encrypted)
 	}
 	s.after(snap.Source.Ready.Sub(s.store.Clock().Now()), func() {
 		s.finishSnapshot(region, id, func(now time.Time, snap *state.Snapshot) {

@@ -78,7 +78,7 @@ func restorableBy(snap *state.Snapshot, user, caller string) bool {
 	if user == "self" {
 		user = caller
 	}
-	if user == *snap.OwnerId && user == caller {
+	if user == caller && caller == *snap.OwnerId {
 		return true
 	}
 	return slices.ContainsFunc(snap.Permissions, func(p ec2types.CreateVolumePermission) bool {

@@ -21,10 +21,11 @@ import (
 const takeDelay = 5 * time.Second
 
 // createSnapshot is CreateSnapshot: what is on a volume now.
-func (s *Service) createSnapshot(_ context.Context, c *wire.Call, in *ec2.CreateSnapshotInput) (*ec2.CreateSnapshotOutput, error) {
+func (s *Service) createSnapshot(ctx context.Context, c *wire.Call, in *ec2.CreateSnapshotInput) (*ec2.CreateSnapshotOutput, error) {
 	if err := checkTake(in.OutpostArn, in.Location, in.TagSpecifications); err != nil {
 		return nil, err
 	}
+	ctx = context.WithoutCancel(ctx) // the work goes on after the answer
 	var out *ec2.CreateSnapshotOutput
 	return answer(&out, s.store.Update(c.Region, func(r *state.Region) error {
 		volume := r.Volumes.Get(*in.VolumeId)
@@ -35,7 +36,7 @@ func (s *Service) createSnapshot(_ context.Context, c *wire.Call, in *ec2.Create
 			return err
 		}
 		snap := ofVolume(c, volume, aws.ToString(in.Description), kit.TagsFor(in.TagSpecifications, ec2types.ResourceTypeSnapshot))
-		s.putTaken(r, snap)
+		s.putTaken(ctx, r, snap)
 		out = &ec2.CreateSnapshotOutput{
 			SnapshotId: snap.SnapshotId, VolumeId: snap.VolumeId, State: snap.State, StartTime: snap.StartTime, Progress: aws.String(""),
 			OwnerId: snap.OwnerId, Description: snap.Description, VolumeSize: snap.VolumeSize, Encrypted: snap.Encrypted, KmsKeyId: snap.KmsKeyId,
@@ -56,13 +57,14 @@ func checkTake(outpost *string, location ec2types.SnapshotLocationEnum, specs []
 }
 
 // createSnapshots is CreateSnapshots: of all volumes of an instance at once.
-func (s *Service) createSnapshots(_ context.Context, c *wire.Call, in *ec2.CreateSnapshotsInput) (*ec2.CreateSnapshotsOutput, error) {
+func (s *Service) createSnapshots(ctx context.Context, c *wire.Call, in *ec2.CreateSnapshotsInput) (*ec2.CreateSnapshotsOutput, error) {
 	if err := checkTake(in.OutpostArn, in.Location, in.TagSpecifications); err != nil {
 		return nil, err
 	}
 	if in.InstanceSpecification == nil || in.InstanceSpecification.InstanceId == nil {
 		return nil, wire.Errorf("MissingParameter", "The request must contain the parameter InstanceSpecification.InstanceId")
 	}
+	ctx = context.WithoutCancel(ctx) // the work goes on after the answer
 	out := &ec2.CreateSnapshotsOutput{Snapshots: []ec2types.SnapshotInfo{}}
 	return out, s.store.Update(c.Region, func(r *state.Region) error {
 		instance, err := imageable(r, c, *in.InstanceSpecification.InstanceId)
@@ -78,7 +80,7 @@ func (s *Service) createSnapshots(_ context.Context, c *wire.Call, in *ec2.Creat
 				tags = kit.MergeTags(volume.Tags, tags)
 			}
 			snap := ofVolume(c, volume, aws.ToString(in.Description), tags)
-			s.putTaken(r, snap)
+			s.putTaken(ctx, r, snap)
 			out.Snapshots = append(out.Snapshots, ec2types.SnapshotInfo{
 				SnapshotId: snap.SnapshotId, VolumeId: snap.VolumeId, State: snap.State, StartTime: snap.StartTime, Progress: aws.String(""),
 				OwnerId: snap.OwnerId, Description: snap.Description, VolumeSize: snap.VolumeSize, Encrypted: snap.Encrypted,
@@ -116,26 +118,26 @@ func ofVolume(c *wire.Call, volume *state.Volume, description string, tags []ec2
 }
 
 // putTaken records a snapshot of a volume and has it taken.
-func (s *Service) putTaken(r *state.Region, snap *state.Snapshot) {
+func (s *Service) putTaken(ctx context.Context, r *state.Region, snap *state.Snapshot) {
 	id, region := *snap.SnapshotId, r.Name
 	r.Snapshots.Put(id, snap)
-	r.Then(func() { s.take(region, id) })
+	r.Then(func() { s.take(ctx, region, id) })
 }
 
 // take stores what is on the volume now, without letting the caller wait for it, and completes the snapshot when its time has come.
-func (s *Service) take(region, id string) {
+func (s *Service) take(ctx context.Context, region, id string) {
 	snap := s.pendingSnapshot(region, id)
 	if snap == nil {
 		return
 	}
 	ready := snap.StartTime.Add(takeDelay)
 	if s.disks == nil { // nothing to wait for: a virtual clock finds everything done in time
-		content, err := s.content(region, snap)
+		content, err := s.content(ctx, region, snap)
 		s.after(ready.Sub(s.store.Clock().Now()), func() { s.taken(region, id, content, err) })
 		return
 	}
 	s.work.Go(func() {
-		content, err := s.content(region, snap)
+		content, err := s.content(ctx, region, snap)
 		s.after(ready.Sub(s.store.Clock().Now()), func() { s.taken(region, id, content, err) })
 	})
 }
@@ -151,8 +153,7 @@ func (s *Service) taken(region, id string, content ebs.Content, err error) {
 }
 
 // content stores what is on the volume of a snapshot.
-func (s *Service) content(region string, snap *state.Snapshot) (ebs.Content, error) {
-	ctx := context.Background()
+func (s *Service) content(ctx context.Context, region string, snap *state.Snapshot) (ebs.Content, error) {
 	d, err := s.read(ctx, region, snap)
 	if err != nil {
 		return ebs.Content{}, fmt.Errorf("volume %s: %w", *snap.VolumeId, err)

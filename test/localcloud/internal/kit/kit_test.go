@@ -28,7 +28,7 @@ func TestIdentifiersLookLikeThoseOfEC2(t *testing.T) {
 	if id := kit.UUID(); !regexp.MustCompile(`^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$`).MatchString(id) {
 		t.Errorf("UUID = %s", id)
 	}
-	if kit.ID("i") == kit.ID("i") || kit.UUID() == kit.UUID() {
+	if a, b, c, d := kit.ID("i"), kit.ID("i"), kit.UUID(), kit.UUID(); a == b || c == d {
 		t.Error("two identifiers are the same")
 	}
 }
