@@ -70,8 +70,9 @@ func judge(r *state.Region, key string, m *state.Metric, end time.Time) {
 func collect(a *state.Alarm, m *state.Metric, end time.Time) []*state.MetricPoint {
 	period := time.Duration(*a.Period) * time.Second
 	points := make([]*state.MetricPoint, 0, int(*a.EvaluationPeriods)+spare)
-	for i := range time.Duration(cap(points)) {
-		from := end.Add(-(i + 1) * period)
+	from := end
+	for range cap(points) {
+		from = from.Add(-period)
 		if p, ok := aggregate(m, from, from.Add(period), a.Unit); ok {
 			points = append(points, &p)
 		} else {
@@ -88,32 +89,32 @@ func decide(a *state.Alarm, points []*state.MetricPoint) (types.StateValue, stri
 	if a.DatapointsToAlarm != nil {
 		m = int(*a.DatapointsToAlarm)
 	}
-	var real []*state.MetricPoint
+	var known []*state.MetricPoint
 	for _, p := range points {
-		if p != nil && len(real) < n {
-			real = append(real, p)
+		if p != nil && len(known) < n {
+			known = append(known, p)
 		}
 	}
 	bad := 0
-	for _, p := range real {
+	for _, p := range known {
 		if breaches(a, statistic(*p, a.Statistic)) {
 			bad++
 		}
 	}
-	lacking := n - len(real)
+	lacking := n - len(known)
 	switch treat := aws.ToString(a.TreatMissingData); {
 	case treat == "breaching" && lacking > 0:
-		return verdict(bad+lacking >= m), reason(a, real, lacking, "Breaching")
+		return verdict(bad+lacking >= m), reason(a, known, lacking, "Breaching")
 	case treat == "notBreaching" && lacking > 0:
-		return verdict(bad >= m), reason(a, real, lacking, "NonBreaching")
-	case bad >= m, bad < len(real):
-		return verdict(bad >= m), reason(a, real, lacking, "")
+		return verdict(bad >= m), reason(a, known, lacking, "NonBreaching")
+	case bad >= m, bad < len(known):
+		return verdict(bad >= m), reason(a, known, lacking, "")
 	case treat == "ignore":
 		return a.StateValue, ""
-	case len(real) == 0:
+	case len(known) == 0:
 		return types.StateValueInsufficientData, fmt.Sprintf("Insufficient Data: %s no datapoints were received.", plural(n, "period has", "periods have"))
 	}
-	return types.StateValueAlarm, reason(a, real, lacking, "")
+	return types.StateValueAlarm, reason(a, known, lacking, "")
 }
 
 func verdict(alarm bool) types.StateValue {
@@ -139,17 +140,17 @@ func breaches(a *state.Alarm, v float64) bool {
 }
 
 // reason is a StateReason; filled says what the missing data count as, where they do.
-func reason(a *state.Alarm, real []*state.MetricPoint, lacking int, filled string) string {
+func reason(a *state.Alarm, known []*state.MetricPoint, lacking int, filled string) string {
 	var parts []string
-	if len(real) == 0 {
+	if len(known) == 0 {
 		parts = append(parts, fmt.Sprintf("no datapoints were received for %s", plural(int(*a.EvaluationPeriods), "period", "periods")))
 	} else {
 		not := ""
-		if !breaches(a, statistic(*real[0], a.Statistic)) {
+		if !breaches(a, statistic(*known[0], a.Statistic)) {
 			not = "not "
 		}
-		parts = append(parts, fmt.Sprintf("%s [%s] %s %s%s the threshold (%s)", plural(len(real), "datapoint", "datapoints"), listed(a, real),
-			was(len(real)), not, relation(a.ComparisonOperator), decimal(*a.Threshold)))
+		parts = append(parts, fmt.Sprintf("%s [%s] %s %s%s the threshold (%s)", plural(len(known), "datapoint", "datapoints"), listed(a, known),
+			was(len(known)), not, relation(a.ComparisonOperator), decimal(*a.Threshold)))
 	}
 	if filled != "" {
 		parts = append(parts, fmt.Sprintf("%s %s treated as [%s]", plural(lacking, "missing datapoint", "missing datapoints"), was(lacking), filled))
@@ -158,9 +159,9 @@ func reason(a *state.Alarm, real []*state.MetricPoint, lacking int, filled strin
 }
 
 // listed returns up to five data of an alarm as texts.
-func listed(a *state.Alarm, real []*state.MetricPoint) string {
+func listed(a *state.Alarm, known []*state.MetricPoint) string {
 	var texts []string
-	for _, p := range real[:min(5, len(real))] {
+	for _, p := range known[:min(5, len(known))] {
 		texts = append(texts, decimal(statistic(*p, a.Statistic))+" ("+p.Time.Format("02/01/06 15:04:05")+")")
 	}
 	return strings.Join(texts, ", ")

@@ -57,10 +57,8 @@ func checkBalancer(in *elbv2.CreateLoadBalancerInput) error {
 	if strings.HasPrefix(*in.Name, "internal-") {
 		return invalid("Load balancer name '%s' cannot begin with 'internal-'", *in.Name)
 	}
-	switch in.Type {
-	case "", types.LoadBalancerTypeEnumApplication, types.LoadBalancerTypeEnumNetwork:
-	default:
-		return unsupported("Load balancer type '" + string(in.Type) + "'")
+	if t := in.Type; t != "" && t != types.LoadBalancerTypeEnumApplication && t != types.LoadBalancerTypeEnumNetwork {
+		return unsupported("Load balancer type '" + string(t) + "'")
 	}
 	switch {
 	case in.IpAddressType != "" && in.IpAddressType != types.IpAddressTypeIpv4:

@@ -35,10 +35,14 @@ func TestTargetGroupDefaults(t *testing.T) {
 		"http":  {func(*elbv2.CreateTargetGroupInput) {}, "instance HTTP traffic-port interval 30 timeout 5 up 5 down 2 path / codes 200 version HTTP1"},
 		"https": {func(in *elbv2.CreateTargetGroupInput) { in.Protocol = "HTTPS" }, "instance HTTP traffic-port interval 30 timeout 5 up 5 down 2 path / codes 200 version HTTP1"},
 		"tcp":   {func(in *elbv2.CreateTargetGroupInput) { in.Protocol = "TCP" }, "instance TCP traffic-port interval 30 timeout 10 up 5 down 2 path  codes  version "},
-		"tcp by http": {func(in *elbv2.CreateTargetGroupInput) { in.Protocol, in.HealthCheckProtocol = "TCP", "HTTP" },
-			"instance HTTP traffic-port interval 30 timeout 6 up 5 down 2 path / codes 200-399 version "},
-		"short interval": {func(in *elbv2.CreateTargetGroupInput) { in.HealthCheckIntervalSeconds = aws.Int32(5) },
-			"instance HTTP traffic-port interval 5 timeout 4 up 5 down 2 path / codes 200 version HTTP1"},
+		"tcp by http": {
+			func(in *elbv2.CreateTargetGroupInput) { in.Protocol, in.HealthCheckProtocol = "TCP", "HTTP" },
+			"instance HTTP traffic-port interval 30 timeout 6 up 5 down 2 path / codes 200-399 version ",
+		},
+		"short interval": {
+			func(in *elbv2.CreateTargetGroupInput) { in.HealthCheckIntervalSeconds = aws.Int32(5) },
+			"instance HTTP traffic-port interval 5 timeout 4 up 5 down 2 path / codes 200 version HTTP1",
+		},
 		"all given": {func(in *elbv2.CreateTargetGroupInput) {
 			in.HealthCheckPath, in.HealthCheckPort, in.Matcher = aws.String("/up?x=1"), aws.String("81"), &types.Matcher{HttpCode: aws.String("200,300-302")}
 			in.HealthCheckIntervalSeconds, in.HealthCheckTimeoutSeconds = aws.Int32(300), aws.Int32(120)

@@ -75,21 +75,14 @@ func failed(reason string) types.TargetHealth {
 func standing(r *state.Region, g *state.TargetGroup, id string) (h types.TargetHealth, checked bool) {
 	in := r.Instances.Get(id)
 	if in == nil {
-		h = health(types.TargetHealthStateEnumUnused, types.TargetHealthReasonEnumInvalidState)
-		h.Description = aws.String("Target is in the terminated state")
-		return h, false
+		return invalidState("terminated"), false
 	}
-	switch name := stateOf(in); name {
+	switch stateOf(in) {
 	case ec2types.InstanceStateNamePending, ec2types.InstanceStateNameRunning:
-	default:
-		h = health(types.TargetHealthStateEnumUnused, types.TargetHealthReasonEnumInvalidState)
-		switch name {
-		case ec2types.InstanceStateNameStopped, ec2types.InstanceStateNameStopping:
-			h.Description = aws.String("Target is in the stopped state")
-		default:
-			h.Description = aws.String("Target is in the terminated state")
-		}
-		return h, false
+	case ec2types.InstanceStateNameStopped, ec2types.InstanceStateNameStopping:
+		return invalidState("stopped"), false
+	case ec2types.InstanceStateNameShuttingDown, ec2types.InstanceStateNameTerminated:
+		return invalidState("terminated"), false
 	}
 	if len(g.LoadBalancerArns) == 0 {
 		return health(types.TargetHealthStateEnumUnused, types.TargetHealthReasonEnumNotInUse), false
@@ -100,6 +93,12 @@ func standing(r *state.Region, g *state.TargetGroup, id string) (h types.TargetH
 		return h, false
 	}
 	return health(types.TargetHealthStateEnumInitial, types.TargetHealthReasonEnumRegistrationInProgress), true
+}
+
+func invalidState(name string) types.TargetHealth {
+	h := health(types.TargetHealthStateEnumUnused, types.TargetHealthReasonEnumInvalidState)
+	h.Description = aws.String("Target is in the " + name + " state")
+	return h
 }
 
 // zones returns the Availability Zones of all balancers that use a group.

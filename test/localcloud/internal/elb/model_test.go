@@ -99,9 +99,12 @@ func (m *model) ail(rt *rapid.T) {
 }
 
 func (m *model) check(rt *rapid.T) {
-	for i := range 4 {
-		id := fmt.Sprintf("i-%d", i)
-		got, _, _ := strings.Cut(m.health(m.group, id), ":")
+	ids := []string{"i-0", "i-1", "i-2", "i-3"}
+	out, err := m.client.DescribeTargetHealth(m.Context(), &elbv2.DescribeTargetHealthInput{TargetGroupArn: &m.group, Targets: targets(ids)})
+	m.must(err)
+	for i, id := range ids {
+		h := out.TargetHealthDescriptions[i].TargetHealth
+		got := strings.TrimSpace(string(h.State) + " " + string(h.Reason))
 		until, drains := m.drains[id]
 		var want []string
 		switch {

@@ -129,12 +129,10 @@ func (p *probe) count(ok bool, reason string) (next types.TargetHealth, changes 
 	}
 	p.oks, p.bads = 0, p.bads+1
 	next = failed(reason)
-	switch p.state {
-	case types.TargetHealthStateEnumUnhealthy:
+	if p.state == types.TargetHealthStateEnumUnhealthy {
 		return next, next.Reason != p.reason
-	default:
-		return next, p.bads >= p.down
 	}
+	return next, p.bads >= p.down
 }
 
 // become records the health of a target, unless it is not checked any more.

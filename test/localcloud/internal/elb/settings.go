@@ -63,10 +63,8 @@ func checkKind(in *elbv2.CreateTargetGroupInput) error {
 	if in.TargetControlPort != nil {
 		return unsupported("A target control port")
 	}
-	switch in.Protocol {
-	case "", types.ProtocolEnumHttp, types.ProtocolEnumHttps, types.ProtocolEnumTcp, types.ProtocolEnumTls:
-	default:
-		return unsupported("Protocol '" + string(in.Protocol) + "'")
+	if p := in.Protocol; p != "" && !layer7(p) && p != types.ProtocolEnumTcp && p != types.ProtocolEnumTls {
+		return unsupported("Protocol '" + string(p) + "'")
 	}
 	switch v := aws.ToString(in.ProtocolVersion); {
 	case v == "":

@@ -1,8 +1,8 @@
 package elb_test
 
 import (
-	"fmt"
 	"slices"
+	"strconv"
 	"testing"
 	"time"
 
@@ -222,7 +222,7 @@ func TestTargetsByPort(t *testing.T) {
 	out, err := w.client.DescribeTargetHealth(t.Context(), &elbv2.DescribeTargetHealthInput{TargetGroupArn: &g, Targets: both})
 	w.must(err)
 	for i, d := range out.TargetHealthDescriptions {
-		if want := fmt.Sprint(i + 1); *d.HealthCheckPort != want {
+		if want := strconv.Itoa(i + 1); *d.HealthCheckPort != want {
 			t.Errorf("health check port %s, want %s", *d.HealthCheckPort, want)
 		}
 	}

@@ -2,6 +2,7 @@ package ssm_test
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -123,15 +124,15 @@ func TestImagesAreValidatedLate(t *testing.T) {
 		value string
 		valid bool
 	}{
-		"own":               {func(w *world) { w.addImage(image, account, "available") }, image, true},
-		"shared":            {func(w *world) { w.addImage(image, other, "available", account) }, image, true},
-		"public":            {func(w *world) { w.addImage(image, other, "available", "all") }, image, true},
-		"of another":        {func(w *world) { w.addImage(image, other, "available") }, image, false},
-		"pending":           {func(w *world) { w.addImage(image, account, "pending") }, image, false},
+		"own":               {func(w *world) { w.addImage(account, "available") }, image, true},
+		"shared":            {func(w *world) { w.addImage(other, "available", account) }, image, true},
+		"public":            {func(w *world) { w.addImage(other, "available", "all") }, image, true},
+		"of another":        {func(w *world) { w.addImage(other, "available") }, image, false},
+		"pending":           {func(w *world) { w.addImage(account, "pending") }, image, false},
 		"unknown":           {func(*world) {}, image, false},
 		"not even an image": {func(*world) {}, "hello", false},
 		"deregistered": {func(w *world) {
-			w.addImage(image, account, "available")
+			w.addImage(account, "available")
 			w.update(func(r *state.Region) { r.Images.Edit(image).Deregistered = true })
 		}, image, false},
 	} {
@@ -161,7 +162,7 @@ func TestImagesAreValidatedLate(t *testing.T) {
 func TestAnInvalidImageLeavesTheOldValue(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	w.addImage(image, account, "available")
+	w.addImage(account, "available")
 	_, err := w.put("/ami", image, asImage, first)
 	w.must(err)
 	w.clock.Advance(time.Minute)
@@ -181,11 +182,11 @@ func TestAnInvalidImageLeavesTheOldValue(t *testing.T) {
 func TestValidationGoesOnAfterARestart(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	w.addImage(image, account, "available")
+	w.addImage(account, "available")
 	_, err := w.put("/ami", image, asImage)
 	w.must(err)
 	again := newWorld(t)
-	again.addImage(image, account, "available")
+	again.addImage(account, "available")
 	w.must(w.store.View(region, func(from *state.Region) error {
 		again.update(func(to *state.Region) {
 			for key, d := range from.Drafts.All() {
@@ -203,7 +204,7 @@ func TestValidationGoesOnAfterARestart(t *testing.T) {
 func TestADeletedParameterDoesNotComeBack(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	w.addImage(image, account, "available")
+	w.addImage(account, "available")
 	_, err := w.put("/ami", image, asImage)
 	w.must(err)
 	w.clock.Advance(time.Minute)
@@ -244,7 +245,7 @@ func TestHundredVersions(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	for i := range 101 {
-		_, err := w.put("x", fmt.Sprint(i+1))
+		_, err := w.put("x", strconv.Itoa(i+1))
 		w.must(err)
 	}
 	w.wantGet("x:1", "ParameterVersionNotFound")

@@ -111,8 +111,7 @@ func first(in *awsssm.PutParameterInput)   { in.Overwrite = nil }
 func (w *world) get(reference string) string {
 	w.Helper()
 	out, err := w.client.GetParameter(w.Context(), &awsssm.GetParameterInput{Name: &reference, WithDecryption: aws.Bool(true)})
-	var e smithy.APIError
-	if errors.As(err, &e) {
+	if e, ok := errors.AsType[smithy.APIError](err); ok {
 		return e.ErrorCode()
 	}
 	w.must(err)
@@ -138,12 +137,12 @@ func wantError(t *testing.T, err error, code, text string) {
 	}
 }
 
-// addImage adds an image of an owner, that users may use.
-func (w *world) addImage(id, owner string, status ec2types.ImageState, users ...string) {
+// addImage adds the image, of an owner, that users may use.
+func (w *world) addImage(owner string, status ec2types.ImageState, users ...string) {
 	w.Helper()
 	w.update(func(r *state.Region) {
 		row := &state.Image{}
-		row.ImageId, row.OwnerId, row.State = aws.String(id), aws.String(owner), status
+		row.ImageId, row.OwnerId, row.State = aws.String(image), aws.String(owner), status
 		for _, u := range users {
 			p := ec2types.LaunchPermission{UserId: aws.String(u)}
 			if u == "all" {
@@ -151,6 +150,6 @@ func (w *world) addImage(id, owner string, status ec2types.ImageState, users ...
 			}
 			row.Permissions = append(row.Permissions, p)
 		}
-		r.Images.Put(id, row)
+		r.Images.Put(image, row)
 	})
 }

@@ -1,9 +1,8 @@
 package ssm
 
 import (
-	ec2types "github.com/aws/aws-sdk-go-v2/service/ec2/types"
-
 	"github.com/aws/aws-sdk-go-v2/aws"
+	ec2types "github.com/aws/aws-sdk-go-v2/service/ec2/types"
 
 	"github.com/iibake/iibake/test/localcloud/internal/state"
 )
