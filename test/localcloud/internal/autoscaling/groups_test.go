@@ -48,7 +48,7 @@ func TestANewGroup(t *testing.T) {
 	if !strings.HasPrefix(*g.AutoScalingGroupARN, "arn:aws:autoscaling:us-east-1:123456789012:autoScalingGroup:") || !strings.HasSuffix(*g.AutoScalingGroupARN, ":autoScalingGroupName/g") {
 		t.Error(*g.AutoScalingGroupARN)
 	}
-	if *g.LaunchTemplate.LaunchTemplateName != "web" || *g.LaunchTemplate.LaunchTemplateId != "lt-1" || *g.LaunchTemplate.Version != "$Latest" {
+	if *g.LaunchTemplate.LaunchTemplateName != "web" || *g.LaunchTemplate.LaunchTemplateId != "lt-0aaaaaaaaaaaaaaaa" || *g.LaunchTemplate.Version != "$Latest" {
 		t.Errorf("%+v", g.LaunchTemplate)
 	}
 	if *g.DefaultCooldown != 300 || g.TerminationPolicies[0] != "Default" || g.AvailabilityZoneIds[0] != "use1-az1" || g.AvailabilityZones[0] != "us-east-1a" ||
@@ -76,9 +76,11 @@ func TestGroupsThatAreRefused(t *testing.T) {
 		"subnet":    {func(in *as.CreateAutoScalingGroupInput) { in.VPCZoneIdentifier = aws.String("subnet-x") }, "ValidationError", "The subnet ID 'subnet-x' does not exist"},
 		"zone":      {func(in *as.CreateAutoScalingGroupInput) { in.AvailabilityZones = []string{"us-east-1x"} }, "ValidationError", "Invalid availability zones: [us-east-1x]"},
 		"zones":     {func(in *as.CreateAutoScalingGroupInput) { in.AvailabilityZones = []string{"us-east-1b"} }, "ValidationError", "The availability zones of the specified subnets and the Auto Scaling group do not match"},
-		"template":  {func(in *as.CreateAutoScalingGroupInput) { in.LaunchTemplate.LaunchTemplateId = aws.String("lt-9") }, "ValidationError", "You must use a valid fully-formed launch template. The specified launch template, with template ID lt-9, does not exist."},
-		"policy":    {func(in *as.CreateAutoScalingGroupInput) { in.TerminationPolicies = []string{"Never"} }, "ValidationError", "Invalid termination policy: Never. Valid termination policies are: [AllocationStrategy ClosestToNextInstanceHour Default NewestInstance OldestInstance OldestLaunchConfiguration OldestLaunchTemplate]"},
-		"targets":   {func(in *as.CreateAutoScalingGroupInput) { in.TargetGroupARNs = []string{targets + "x"} }, "ValidationError", "Provided Target Groups may not be valid. Please ensure they exist and try again."},
+		"template": {func(in *as.CreateAutoScalingGroupInput) {
+			in.LaunchTemplate.LaunchTemplateId = aws.String("lt-0cccccccccccccccc")
+		}, "ValidationError", "You must use a valid fully-formed launch template. The specified launch template, with template ID lt-0cccccccccccccccc, does not exist."},
+		"policy":  {func(in *as.CreateAutoScalingGroupInput) { in.TerminationPolicies = []string{"Never"} }, "ValidationError", "Invalid termination policy: Never. Valid termination policies are: [AllocationStrategy ClosestToNextInstanceHour Default NewestInstance OldestInstance OldestLaunchConfiguration OldestLaunchTemplate]"},
+		"targets": {func(in *as.CreateAutoScalingGroupInput) { in.TargetGroupARNs = []string{targets + "x"} }, "ValidationError", "Provided Target Groups may not be valid. Please ensure they exist and try again."},
 		"configuration": {func(in *as.CreateAutoScalingGroupInput) {
 			in.LaunchTemplate, in.LaunchConfigurationName = nil, aws.String("old")
 		}, "ValidationError", "Launch configuration name not found - A launch configuration with the name: old does not exist"},

@@ -22,18 +22,44 @@ const (
 
 // checkHealth marks instances that are not well, and replaces them.
 func (l *look) checkHealth() {
+	surplus := -desired(l.group) // how many are in service, well or not, beyond what is wanted
 	for i := range l.group.Members {
 		m := &l.group.Members[i]
 		if !inService(m) {
 			continue
 		}
-		if why := l.ailment(m); why != "" && aws.ToString(m.HealthStatus) != unhealthy && !l.suspended("HealthCheck") {
+		if why := l.ailment(m); why != "" && !unwell(m) && !l.suspended("HealthCheck") {
 			m.HealthStatus, m.Unhealthy = aws.String(unhealthy), why
 		}
-		if aws.ToString(m.HealthStatus) == unhealthy && !l.suspended(processHeal) && !l.suspended("Terminate") {
+		surplus++
+	}
+	if l.suspended(processHeal) || l.suspended("Terminate") {
+		return
+	}
+	first := l.launchesFirst() > 0
+	for i := range l.group.Members {
+		m := &l.group.Members[i]
+		if !inService(m) || !unwell(m) {
+			continue
+		}
+		if _, current := l.instance(m); !first || surplus > 0 || current != ec2types.InstanceStateNameRunning {
 			l.replaceUnhealthy(m)
+			surplus--
 		}
 	}
+}
+
+func unwell(m *state.Member) bool { return aws.ToString(m.HealthStatus) == unhealthy }
+
+// launchesFirst returns how many unhealthy instances stay until their replacements are in service. Documented: an instance maintenance policy that lets the
+// group grow has replacements launched first; without one, an unhealthy instance is terminated while its replacement is launched.
+func (l *look) launchesFirst() int {
+	p := l.group.InstanceMaintenancePolicy
+	if p == nil || l.group.ActiveRefresh != "" || l.suspended(processHeal) {
+		return 0
+	}
+	want := desired(l.group)
+	return max(0, int(aws.ToInt32(p.MaxHealthyPercentage))*want/100-want)
 }
 
 func (l *look) replaceUnhealthy(m *state.Member) {

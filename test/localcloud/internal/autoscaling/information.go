@@ -23,6 +23,28 @@ func (s *Service) registerInformation(svc *wire.Service) {
 	wire.Handle(svc, s.describeTerminationPolicyTypes)
 	wire.Handle(svc, s.describeScalingProcessTypes)
 	wire.Handle(svc, s.describeLifecycleHookTypes)
+	wire.Handle(svc, s.describeLaunchConfigurations)
+	wire.Handle(svc, s.describePolicies)
+	wire.Handle(svc, s.describeScheduledActions)
+	wire.Handle(svc, s.describeNotificationConfigurations)
+}
+
+// What follows lists what cannot be made here, so that there is none of it. Clients that look at a whole group ask for it.
+
+func (s *Service) describeLaunchConfigurations(context.Context, *wire.Call, *as.DescribeLaunchConfigurationsInput) (*as.DescribeLaunchConfigurationsOutput, error) {
+	return &as.DescribeLaunchConfigurationsOutput{LaunchConfigurations: []astypes.LaunchConfiguration{}}, nil
+}
+
+func (s *Service) describePolicies(context.Context, *wire.Call, *as.DescribePoliciesInput) (*as.DescribePoliciesOutput, error) {
+	return &as.DescribePoliciesOutput{ScalingPolicies: []astypes.ScalingPolicy{}}, nil
+}
+
+func (s *Service) describeScheduledActions(context.Context, *wire.Call, *as.DescribeScheduledActionsInput) (*as.DescribeScheduledActionsOutput, error) {
+	return &as.DescribeScheduledActionsOutput{ScheduledUpdateGroupActions: []astypes.ScheduledUpdateGroupAction{}}, nil
+}
+
+func (s *Service) describeNotificationConfigurations(context.Context, *wire.Call, *as.DescribeNotificationConfigurationsInput) (*as.DescribeNotificationConfigurationsOutput, error) {
+	return &as.DescribeNotificationConfigurationsOutput{NotificationConfigurations: []astypes.NotificationConfiguration{}}, nil
 }
 
 // describeAccountLimits tells the quotas that accounts have by default; here nobody is held to them.

@@ -198,7 +198,7 @@ func (l *look) admit(in *state.Instance, o option, at spot, cause string) {
 	if edit := l.region.Instances.Edit(aws.ToString(in.InstanceId)); edit != nil {
 		edit.Group = aws.ToString(g.AutoScalingGroupName)
 	}
-	m := state.Member{Subnet: at.subnet, Launched: l.now}
+	m := state.Member{Subnet: aws.ToString(first(in.SubnetId, &at.subnet)), Launched: l.now}
 	m.InstanceId, m.InstanceType = in.InstanceId, aws.String(string(in.InstanceType))
 	m.AvailabilityZone, m.AvailabilityZoneId = &at.zone, &at.zoneID
 	m.LifecycleState, m.HealthStatus = astypes.LifecycleStatePending, aws.String(healthy)

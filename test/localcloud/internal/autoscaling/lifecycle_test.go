@@ -3,16 +3,19 @@ package autoscaling_test
 import (
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	as "github.com/aws/aws-sdk-go-v2/service/autoscaling"
 	astypes "github.com/aws/aws-sdk-go-v2/service/autoscaling/types"
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	ec2types "github.com/aws/aws-sdk-go-v2/service/ec2/types"
 	elbtypes "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2/types"
 
 	"github.com/iibake/iibake/test/localcloud/internal/state"
+	"github.com/iibake/iibake/test/localcloud/internal/wire"
 )
 
 func (w *world) hook(transition, result string) {
@@ -241,5 +244,120 @@ func TestAGroupGoesOnAfterARestart(t *testing.T) {
 	w.at(600)
 	if r := w.refresh(); r.Status != astypes.InstanceRefreshStatusSuccessful {
 		t.Errorf("%+v", r)
+	}
+}
+
+// Documented: a maintenance policy that lets the group grow has unhealthy instances replaced first, and terminated then.
+func TestAMaintenancePolicyLaunchesFirst(t *testing.T) {
+	w := newWorld(t)
+	w.create("g", 2, func(in *as.CreateAutoScalingGroupInput) {
+		in.InstanceMaintenancePolicy = &astypes.InstanceMaintenancePolicy{MinHealthyPercentage: aws.Int32(100), MaxHealthyPercentage: aws.Int32(150)}
+	})
+	for n := range 2 {
+		must(w.client.SetInstanceHealth(t.Context(), &as.SetInstanceHealthInput{InstanceId: aws.String(id(n + 1)), HealthStatus: aws.String("Unhealthy")}))
+	}
+	for range 100 {
+		w.clock.Advance(time.Second)
+		if n := strings.Count(w.instances(), "InService"); n < 2 || strings.Count(w.instances(), "Pending") > 1 {
+			t.Fatal(w.instances())
+		}
+	}
+	w.expectInstances("3 InService v1, 4 InService v1")
+	p := w.startRefresh(&as.StartInstanceRefreshInput{AutoScalingGroupName: aws.String("g")})
+	if r := w.refresh(); *r.InstanceRefreshId != p || *r.Preferences.MinHealthyPercentage != 100 || *r.Preferences.MaxHealthyPercentage != 150 {
+		t.Errorf("%+v", r.Preferences)
+	}
+}
+
+// A refresh of a group that load balancers check goes on when they have found the replacement well.
+func TestARefreshWaitsForTargets(t *testing.T) {
+	w := newWorld(t)
+	w.create("g", 1, func(in *as.CreateAutoScalingGroupInput) {
+		in.HealthCheckType, in.TargetGroupARNs, in.HealthCheckGracePeriod = aws.String("ELB"), []string{targets}, aws.Int32(3000)
+	})
+	w.elb.health[id(2)] = elbtypes.TargetHealthStateEnumInitial
+	w.startRefresh(&as.StartInstanceRefreshInput{
+		AutoScalingGroupName: aws.String("g"), Preferences: &astypes.RefreshPreferences{MinHealthyPercentage: aws.Int32(100), MaxHealthyPercentage: aws.Int32(200), InstanceWarmup: aws.Int32(100)},
+	})
+	w.expectRefresh(100, "InProgress 25% 1 Waiting for instances to warm up before continuing. For example: "+id(2)+" is warming up.")
+	w.expectRefresh(300, "InProgress 25% 1 Waiting for remaining instances to be available. For example: "+id(1)+" has insufficient data to evaluate its health with Elastic Load Balancing.")
+	w.elb.health[id(2)] = elbtypes.TargetHealthStateEnumHealthy
+	w.expectRefresh(400, "Successful 100% 0")
+	if w.elb.registered[id(1)] || !w.elb.registered[id(2)] {
+		t.Errorf("%v", w.elb.registered)
+	}
+}
+
+// Instances of a mixed policy are bought as its distribution says, by the first type that there is capacity for.
+func TestMixedInstances(t *testing.T) {
+	w := newWorld(t)
+	w.ec2.refuse = func(in *ec2.RunInstancesInput) error {
+		if in.InstanceType == "t3.nano" {
+			return wire.Errorf("InsufficientInstanceCapacity", "none")
+		}
+		return nil
+	}
+	w.create("g", 4, func(in *as.CreateAutoScalingGroupInput) {
+		in.LaunchTemplate = nil
+		in.MixedInstancesPolicy = &astypes.MixedInstancesPolicy{
+			LaunchTemplate: &astypes.LaunchTemplate{
+				LaunchTemplateSpecification: version("1").LaunchTemplate,
+				Overrides:                   []astypes.LaunchTemplateOverrides{{InstanceType: aws.String("t3.nano")}, {InstanceType: aws.String("t3.micro")}},
+			},
+			InstancesDistribution: &astypes.InstancesDistribution{OnDemandBaseCapacity: aws.Int32(1), OnDemandPercentageAboveBaseCapacity: aws.Int32(34)},
+		}
+	})
+	spot := 0
+	for _, run := range w.ec2.launches {
+		if run.InstanceType != "t3.micro" {
+			t.Errorf("%+v", run)
+		}
+		if run.InstanceMarketOptions != nil {
+			spot++
+		}
+	}
+	d := w.group("g").MixedInstancesPolicy.InstancesDistribution
+	if spot != 1 || *d.OnDemandAllocationStrategy != "prioritized" || *d.SpotAllocationStrategy != "lowest-price" || *d.SpotInstancePools != 2 {
+		t.Errorf("%d spot instances, %+v", spot, d)
+	}
+	w.startRefresh(&as.StartInstanceRefreshInput{AutoScalingGroupName: aws.String("g"), Preferences: &astypes.RefreshPreferences{SkipMatching: aws.Bool(true)}})
+	w.expectRefresh(10, "Successful 100% 0")
+}
+
+// Everything at once, from many sides, while the clock runs: for the race detector.
+func TestManyHandsOnOneGroup(t *testing.T) {
+	w := newWorld(t)
+	w.create("g", 5, func(in *as.CreateAutoScalingGroupInput) { in.MaxSize = aws.Int32(20) })
+	calls := []func(){
+		func() { _ = w.instances() }, func() { w.activities() },
+		func() { w.desire(3) }, func() { w.desire(9) },
+		func() {
+			_, _ = w.client.StartInstanceRefresh(t.Context(), &as.StartInstanceRefreshInput{AutoScalingGroupName: aws.String("g"), DesiredConfiguration: version("2")})
+		},
+		func() {
+			_, _ = w.client.RollbackInstanceRefresh(t.Context(), &as.RollbackInstanceRefreshInput{AutoScalingGroupName: aws.String("g")})
+		},
+		func() {
+			_, _ = w.client.CancelInstanceRefresh(t.Context(), &as.CancelInstanceRefreshInput{AutoScalingGroupName: aws.String("g")})
+		},
+		func() {
+			_, _ = w.client.DescribeInstanceRefreshes(t.Context(), &as.DescribeInstanceRefreshesInput{AutoScalingGroupName: aws.String("g")})
+		},
+	}
+	var all sync.WaitGroup
+	for _, call := range calls {
+		all.Go(func() {
+			for range 40 {
+				call()
+			}
+		})
+	}
+	for range 400 {
+		w.clock.Advance(5 * time.Second)
+	}
+	all.Wait()
+	w.clock.Advance(4 * time.Hour)
+	if g := w.group("g"); len(g.Instances) != int(*g.DesiredCapacity) || strings.Contains(w.instances(), "Pending") {
+		t.Errorf("%d wanted: %s", *g.DesiredCapacity, w.instances())
 	}
 }

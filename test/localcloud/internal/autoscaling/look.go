@@ -84,7 +84,16 @@ func replacingRoot(m *state.Member) bool {
 // counts reports whether an instance is part of the capacity.
 func counts(m *state.Member) bool { return pending(m) || inService(m) || replacingRoot(m) }
 
-func (l *look) capacity() int { return capacity(l.group) }
+// capacity returns how many instances there are, without the unhealthy ones that stay until they are replaced.
+func (l *look) capacity() int {
+	held, ill := l.launchesFirst(), 0
+	for i := range l.group.Members {
+		if m := &l.group.Members[i]; held > 0 && inService(m) && unwell(m) {
+			ill++
+		}
+	}
+	return capacity(l.group) - min(held, ill)
+}
 
 func capacity(g *state.Group) int {
 	n := 0

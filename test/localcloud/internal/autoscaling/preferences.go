@@ -57,7 +57,7 @@ func (s *Service) checkRoots(r *state.Region, g *state.Group, rec *state.Refresh
 	if _, can := s.instances.(RootReplacer); !can {
 		return unsupported("Strategy ReplaceRootVolume")
 	}
-	wants := config{rec.DesiredConfiguration.LaunchTemplate, rec.DesiredConfiguration.MixedInstancesPolicy}
+	wants := after(rec)
 	if !imagesNamed(configOf(g)) || !imagesNamed(wants) {
 		return invalid("The request isn't valid. ReplaceRootVolume needs a mixed instances policy with an ImageId in every override, in the Auto Scaling group and in the DesiredConfiguration.")
 	}

@@ -34,16 +34,23 @@ func (l *look) activeRefresh() *state.Refresh {
 // wanted returns what instances that are launched now are to be.
 func (l *look) wanted() config {
 	r := l.activeRefresh()
-	if r == nil || r.DesiredConfiguration == nil {
+	switch {
+	case r == nil:
 		return configOf(l.group)
-	}
-	switch r.Progress.Status {
-	case astypes.InstanceRefreshStatusInProgress, astypes.InstanceRefreshStatusBaking:
-		return config{r.DesiredConfiguration.LaunchTemplate, r.DesiredConfiguration.MixedInstancesPolicy}
-	case astypes.InstanceRefreshStatusPending, astypes.InstanceRefreshStatusCancelling, astypes.InstanceRefreshStatusRollbackInProgress, astypes.InstanceRefreshStatusSuccessful,
-		astypes.InstanceRefreshStatusFailed, astypes.InstanceRefreshStatusCancelled, astypes.InstanceRefreshStatusRollbackFailed, astypes.InstanceRefreshStatusRollbackSuccessful:
+	case r.Progress.Rollback != nil:
+		return before(r)
+	case r.DesiredConfiguration != nil && (replacing(r) || r.Progress.Status == astypes.InstanceRefreshStatusBaking):
+		return after(r)
 	}
 	return configOf(l.group)
+}
+
+// before is what the group was when the refresh was started.
+func before(r *state.Refresh) config { return config{r.BeforeTemplate, r.BeforePolicy} }
+
+// after is what the group is to be.
+func after(r *state.Refresh) config {
+	return config{r.DesiredConfiguration.LaunchTemplate, r.DesiredConfiguration.MixedInstancesPolicy}
 }
 
 // preferencesOf returns the preferences of a refresh as its decisions need them.
@@ -167,8 +174,10 @@ func phase(m *state.Member) refresh.Phase {
 func (l *look) updated(r *state.Refresh) (func(*state.Member) bool, error) {
 	c := configOf(l.group)
 	rollback := r.Progress.Rollback != nil
-	if !rollback && r.DesiredConfiguration != nil {
-		c = config{r.DesiredConfiguration.LaunchTemplate, r.DesiredConfiguration.MixedInstancesPolicy}
+	if rollback {
+		c = before(r)
+	} else if r.DesiredConfiguration != nil {
+		c = after(r)
 	}
 	options, err := c.options(l.region, l.group.Account)
 	if err != nil {
@@ -202,13 +211,18 @@ func (l *look) act(a refresh.Actions) {
 	}
 }
 
-// conclude takes a refresh that is at its end off its group. Only success changes what the group is.
+// conclude takes a refresh that is at its end off its group. Success makes the group what was desired, a rollback what it was before.
 func (l *look) conclude(r *state.Refresh) {
 	g := l.group
 	g.ActiveRefresh = ""
-	if d := r.DesiredConfiguration; d != nil && r.Progress.Status == astypes.InstanceRefreshStatusSuccessful {
-		g.LaunchTemplate, g.MixedInstancesPolicy = d.LaunchTemplate, d.MixedInstancesPolicy
+	c := configOf(g)
+	switch {
+	case r.Progress.Status == astypes.InstanceRefreshStatusSuccessful && r.DesiredConfiguration != nil:
+		c = after(r)
+	case r.Progress.Status == astypes.InstanceRefreshStatusRollbackSuccessful:
+		c = before(r)
 	}
+	g.LaunchTemplate, g.MixedInstancesPolicy = c.template, c.mixed
 	l.reconcile()
 }
 

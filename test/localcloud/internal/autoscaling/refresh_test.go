@@ -136,7 +136,7 @@ func TestLatestIsWhatIsLatestNow(t *testing.T) {
 	w.at(30)
 	w.expectInstances("1 InService v1, 2 InService v2")
 	_ = w.store.Update(region, func(r *state.Region) error {
-		r.LaunchTemplates.Put("lt-1", template("lt-1", "web", 3, "ami-00000000000000011"))
+		r.LaunchTemplates.Put("lt-0aaaaaaaaaaaaaaaa", template("lt-0aaaaaaaaaaaaaaaa", "web", 3, "ami-00000000000000011"))
 		return nil
 	})
 	w.at(600)
@@ -168,7 +168,7 @@ func TestRefreshesThatAreRefused(t *testing.T) {
 		{"g", nil, astypes.RefreshPreferences{MaxHealthyPercentage: aws.Int32(200)}, "", "ValidationError", "MinHealthyPercentage must be specified when MaxHealthyPercentage is specified."},
 		{"g", nil, astypes.RefreshPreferences{CheckpointDelay: aws.Int32(200)}, "", "ValidationError", "CheckpointPercentages must be specified when CheckpointDelay is specified."},
 		{"g", nil, astypes.RefreshPreferences{AlarmSpecification: &astypes.AlarmSpecification{Alarms: strings.Split("abcdefghijk", "")}}, "", "ValidationError", "An instance refresh can have no more than 10 alarms."},
-		{"g", version("9"), astypes.RefreshPreferences{}, "", "ValidationError", "You must use a valid fully-formed launch template. Could not find the specified version 9 for the launch template with ID lt-1."},
+		{"g", version("9"), astypes.RefreshPreferences{}, "", "ValidationError", "You must use a valid fully-formed launch template. Could not find the specified version 9 for the launch template with ID lt-0aaaaaaaaaaaaaaaa."},
 		{"g", version("x"), astypes.RefreshPreferences{}, "", "ValidationError", "You must use a valid fully-formed launch template. Invalid launch template version: either '$Default', '$Latest', or a numeric version are allowed."},
 		{"g", version("2"), astypes.RefreshPreferences{}, astypes.RefreshStrategyReplaceRootVolume, "ValidationError", "The request isn't valid. ReplaceRootVolume needs a mixed instances policy with an ImageId in every override, in the Auto Scaling group and in the DesiredConfiguration."},
 		{"latest", version("2"), astypes.RefreshPreferences{AutoRollback: aws.Bool(true)}, "", "IrreversibleInstanceRefresh", "The instance refresh cannot be rolled back because the Auto Scaling group uses the launch template's $Latest or $Default version."},
@@ -248,7 +248,7 @@ func TestAnAlarmRollsBack(t *testing.T) {
 	})
 	w.at(131)
 	r := w.refresh()
-	if r.Status != astypes.InstanceRefreshStatusRollbackInProgress || *r.StatusReason != "Rollback triggered due to alarm errors is in the ALARM state." {
+	if r.Status != astypes.InstanceRefreshStatusRollbackInProgress || *r.StatusReason != "Rollback triggered due to CloudWatch alarm errors in the ALARM state." {
 		t.Errorf("%s %s", r.Status, *r.StatusReason)
 	}
 	w.at(700)
@@ -358,7 +358,7 @@ func TestRootVolumes(t *testing.T) {
 	w := newWorld(t)
 	policy := func(image string) *astypes.MixedInstancesPolicy {
 		return &astypes.MixedInstancesPolicy{LaunchTemplate: &astypes.LaunchTemplate{
-			LaunchTemplateSpecification: &astypes.LaunchTemplateSpecification{LaunchTemplateId: aws.String("lt-1"), Version: aws.String("1")},
+			LaunchTemplateSpecification: &astypes.LaunchTemplateSpecification{LaunchTemplateId: aws.String("lt-0aaaaaaaaaaaaaaaa"), Version: aws.String("1")},
 			Overrides:                   []astypes.LaunchTemplateOverrides{{InstanceType: aws.String("t3.nano"), ImageId: &image}},
 		}}
 	}

@@ -54,7 +54,7 @@ func (s *Service) startInstanceRefresh(_ context.Context, c *wire.Call, in *as.S
 
 // newRefresh returns the record of a refresh that is pending.
 func newRefresh(r *state.Region, g *state.Group, in *as.StartInstanceRefreshInput) (*state.Refresh, error) {
-	rec := &state.Refresh{Account: g.Account, GroupARN: aws.ToString(g.AutoScalingGroupARN), Asked: r.Now()}
+	rec := &state.Refresh{Account: g.Account, GroupARN: aws.ToString(g.AutoScalingGroupARN), Asked: r.Now(), BeforeTemplate: g.LaunchTemplate, BeforePolicy: g.MixedInstancesPolicy}
 	rec.AutoScalingGroupName, rec.InstanceRefreshId = g.AutoScalingGroupName, aws.String(kit.UUID())
 	rec.Strategy = in.Strategy
 	if rec.Strategy == "" {
@@ -120,7 +120,7 @@ func preferences(g *state.Group, given *astypes.RefreshPreferences) *astypes.Ref
 // reversible returns the error where a refresh could not be rolled back, in the cases that the user guide names.
 func reversible(r *state.Region, g *state.Group, rec *state.Refresh) error {
 	var why string
-	switch c := configOf(g); {
+	switch c := before(rec); {
 	case rec.DesiredConfiguration == nil:
 		why = "the instance refresh has no desired configuration"
 	case !c.named():

@@ -47,17 +47,16 @@ func (l *look) stepRoot(m *state.Member) {
 	if !can || !l.due(m.DueAt) {
 		return
 	}
-	switch _, current := l.instance(m); current {
-	case ec2types.InstanceStateNameShuttingDown, ec2types.InstanceStateNameTerminated, ec2types.InstanceStateNameStopped, ec2types.InstanceStateNameStopping:
+	_, current := l.instance(m)
+	switch {
+	case replacer.ReplacingRoot(l.region, aws.ToString(m.InstanceId)):
+		l.due(l.now.Add(pollInterval))
+	case current == ec2types.InstanceStateNameRunning:
+		m.Launched = l.now
+		l.enterService(m)
+	default:
 		l.end(m, astypes.ScalingActivityStatusCodeFailed, "The instance ended while its root volume was replaced.")
 		m.HealthStatus, m.Unhealthy = aws.String(unhealthy), endedCheck
 		m.LifecycleState, m.DueAt = astypes.LifecycleStateInService, time.Time{}
-	case ec2types.InstanceStateNamePending, ec2types.InstanceStateNameRunning:
-		if replacer.ReplacingRoot(l.region, aws.ToString(m.InstanceId)) || current == ec2types.InstanceStateNamePending {
-			l.due(l.now.Add(pollInterval))
-			return
-		}
-		m.Launched = l.now
-		l.enterService(m)
 	}
 }

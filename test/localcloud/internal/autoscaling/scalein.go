@@ -72,7 +72,7 @@ func (l *look) surplus() *state.Member {
 
 // misfit is least for instances that are unhealthy, or not what a refresh that replaces instances wants.
 func (l *look) misfit(m *state.Member) int64 {
-	if aws.ToString(m.HealthStatus) == unhealthy {
+	if unwell(m) {
 		return 0
 	}
 	if r := l.activeRefresh(); r != nil {
@@ -140,7 +140,7 @@ func (l *look) unbalanced(count int) bool {
 		return false
 	}
 	for i := range g.Members {
-		if m := &g.Members[i]; !inService(m) || aws.ToString(m.HealthStatus) == unhealthy || aws.ToBool(m.ProtectedFromScaleIn) {
+		if m := &g.Members[i]; !inService(m) || unwell(m) || aws.ToBool(m.ProtectedFromScaleIn) {
 			return false
 		}
 	}

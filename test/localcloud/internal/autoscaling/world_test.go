@@ -69,6 +69,9 @@ func (f *ec2Fake) Launch(r *state.Region, account, _ string, in *ec2.RunInstance
 		rec.InstanceType = ec2types.InstanceTypeT3Nano
 	}
 	rec.State = &ec2types.InstanceState{Name: ec2types.InstanceStateNamePending}
+	if in.InstanceMarketOptions != nil {
+		rec.InstanceLifecycle = ec2types.InstanceLifecycleTypeSpot
+	}
 	zone := "us-east-1a"
 	if aws.ToString(in.SubnetId) == subnetB {
 		zone = "us-east-1b"
@@ -185,7 +188,12 @@ func newWorld(t testing.TB) *world {
 func (w *world) serve() {
 	w.ec2 = &ec2Fake{store: w.store, boot: 4 * time.Second, end: 5 * time.Second, replaced: map[string]string{}, made: w.made()}
 	w.elb = &elbFake{registered: map[string]bool{}, health: map[string]elbtypes.TargetHealthStateEnum{}}
-	w.service = autoscaling.New(w.store, w.ec2, w.elb)
+	w.connect(autoscaling.New(w.store, w.ec2, w.elb))
+}
+
+// connect gives the world a client of a service.
+func (w *world) connect(s *autoscaling.Service) {
+	w.service = s
 	svc := wire.NewService("autoscaling")
 	w.service.Register(svc)
 	g := wire.NewGateway(wire.Options{Services: []*wire.Service{svc}, Accounts: everyone{}, Clock: w.clock})
@@ -210,8 +218,8 @@ func furnish(r *state.Region) {
 		s.AvailabilityZone, s.AvailabilityZoneId = aws.String("us-east-1"+zone), aws.String("use1-az"+map[string]string{"a": "1", "b": "2"}[zone])
 		r.Subnets.Put(id, s)
 	}
-	r.LaunchTemplates.Put("lt-1", template("lt-1", "web", 2, "ami-00000000000000011"))
-	r.LaunchTemplates.Put("lt-2", template("lt-2", "param", 1, "resolve:ssm:/web"))
+	r.LaunchTemplates.Put("lt-0aaaaaaaaaaaaaaaa", template("lt-0aaaaaaaaaaaaaaaa", "web", 2, "ami-00000000000000011"))
+	r.LaunchTemplates.Put("lt-0bbbbbbbbbbbbbbbb", template("lt-0bbbbbbbbbbbbbbbb", "param", 1, "resolve:ssm:/web"))
 	for _, id := range []string{"ami-00000000000000011", "ami-00000000000000012"} {
 		i := &state.Image{}
 		i.ImageId = aws.String(id)
@@ -227,7 +235,7 @@ func template(id, name string, versions int64, image string) *state.LaunchTempla
 	t.DefaultVersionNumber, t.LatestVersionNumber = aws.Int64(1), &versions
 	for n := range versions {
 		t.Versions = append(t.Versions, ec2types.LaunchTemplateVersion{
-			VersionNumber: aws.Int64(n + 1), LaunchTemplateData: &ec2types.ResponseLaunchTemplateData{ImageId: &image},
+			LaunchTemplateId: &id, VersionNumber: aws.Int64(n + 1), LaunchTemplateData: &ec2types.ResponseLaunchTemplateData{ImageId: &image},
 		})
 	}
 	return t
@@ -262,7 +270,7 @@ func (w *world) create(name string, n int32, change ...func(*as.CreateAutoScalin
 	w.Helper()
 	in := &as.CreateAutoScalingGroupInput{
 		AutoScalingGroupName: &name, MinSize: aws.Int32(0), MaxSize: aws.Int32(n + 1), DesiredCapacity: &n, VPCZoneIdentifier: aws.String(subnetA),
-		LaunchTemplate: &astypes.LaunchTemplateSpecification{LaunchTemplateId: aws.String("lt-1"), Version: aws.String("1")},
+		LaunchTemplate: &astypes.LaunchTemplateSpecification{LaunchTemplateId: aws.String("lt-0aaaaaaaaaaaaaaaa"), Version: aws.String("1")},
 	}
 	for _, f := range change {
 		f(in)
@@ -328,7 +336,7 @@ func (w *world) expectRefresh(seconds float64, want string) {
 }
 
 func version(n string) *astypes.DesiredConfiguration {
-	return &astypes.DesiredConfiguration{LaunchTemplate: &astypes.LaunchTemplateSpecification{LaunchTemplateId: aws.String("lt-1"), Version: &n}}
+	return &astypes.DesiredConfiguration{LaunchTemplate: &astypes.LaunchTemplateSpecification{LaunchTemplateId: aws.String("lt-0aaaaaaaaaaaaaaaa"), Version: &n}}
 }
 
 func (w *world) startRefresh(in *as.StartInstanceRefreshInput) string {

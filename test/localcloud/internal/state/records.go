@@ -96,6 +96,7 @@ type Instance struct {
 	PublicAddress  bool
 	StopProtection bool // against stopping by the API
 	Shutdown       ec2types.ShutdownBehavior
+	NewRoot        string    // image whose disk it gets for its root disk, as soon as it is stopped, to run on at once; or empty
 	Starts         int       // how often it was told to start; the first is its launch
 	Impaired       time.Time // since when its status checks fail; zero where they do not
 	Credits        string    // standard or unlimited of a burstable type, otherwise empty
@@ -180,6 +181,9 @@ type Refresh struct {
 	GroupARN string
 	Asked    time.Time        // when it was started
 	Progress refresh.Progress // decides
+	// What the group was before, for a rollback.
+	BeforeTemplate *astypes.LaunchTemplateSpecification
+	BeforePolicy   *astypes.MixedInstancesPolicy
 }
 
 // TargetGroup is an ELB target group with its targets.

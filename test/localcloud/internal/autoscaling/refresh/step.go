@@ -17,7 +17,7 @@ func Step(p Preferences, s Progress, f Fleet) (Progress, Actions) {
 	forward := s.Status == astypes.InstanceRefreshStatusInProgress || s.Status == astypes.InstanceRefreshStatusBaking
 	switch {
 	case forward && f.Alarm != "":
-		return p.fail(s, f.Now, "alarm "+f.Alarm+" is in the ALARM state"), Actions{}
+		return p.fail(s, f.Now, "CloudWatch alarm "+f.Alarm+" in the ALARM state"), Actions{}
 	case f.Now.Before(s.Next):
 		return s, Actions{}
 	case s.Status == astypes.InstanceRefreshStatusPending:
@@ -64,11 +64,11 @@ func (p Preferences) fail(s Progress, now time.Time, why string) Progress {
 	why = strings.TrimSuffix(why, ".")
 	switch {
 	case s.Status == astypes.InstanceRefreshStatusRollbackInProgress:
-		return s.end(now, astypes.InstanceRefreshStatusRollbackFailed, "Rollback failed: "+why+".")
+		return s.end(now, astypes.InstanceRefreshStatusRollbackFailed, "Rollback failed due to "+why+".")
 	case p.Rollback:
 		return s.RollBack(now, why)
 	}
-	return s.end(now, astypes.InstanceRefreshStatusFailed, "Instance refresh failed: "+why+".")
+	return s.end(now, astypes.InstanceRefreshStatusFailed, "Instance refresh failed due to "+why+".")
 }
 
 func (p Preferences) begin(s Progress, f Fleet) (Progress, Actions) {
@@ -128,7 +128,7 @@ func (p Preferences) replace(s Progress, f Fleet) (Progress, Actions) {
 	}
 	s.Resume = later(s.Resume, f.Now) // a rollback that was settling has found more to do
 	if limit := s.Moved.Add(p.patience(v)); !f.Now.Before(limit) {
-		return p.fail(s, f.Now, "there was no progress for an hour. "+p.reason(s, v, f)), Actions{}
+		return p.fail(s, f.Now, "no progress for an hour. "+p.reason(s, v, f)), Actions{}
 	}
 	act, paired := p.act(s, v, f)
 	s.Reason = p.reason(s, v, f)

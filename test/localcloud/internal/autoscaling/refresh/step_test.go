@@ -222,7 +222,7 @@ func TestAProtectedInstanceIsWaitedForAnHour(t *testing.T) {
 	g.run(2 * time.Hour)
 	expectLog(t, g,
 		`+0 InProgress 0% 1 "Waiting for remaining instances to be available. For example: i-1 is protected. Remove instance scale-in protection to continue."`,
-		`+3600 Failed 0% 1 "Instance refresh failed: there was no progress for an hour. Waiting for remaining instances to be available. For example: i-1 is protected. Remove instance scale-in protection to continue."`)
+		`+3600 Failed 0% 1 "Instance refresh failed due to no progress for an hour. Waiting for remaining instances to be available. For example: i-1 is protected. Remove instance scale-in protection to continue."`)
 }
 
 // Recorded: cancelled without waiting, it is over after five seconds and keeps its figures.
