@@ -183,15 +183,11 @@ func (c *commandLine) dmi(d DMI) {
 // escape writes a value as QEMU reads it from a list.
 func escape(value string) string { return strings.ReplaceAll(value, ",", ",,") }
 
-// Ready returns what executes the instructions of guests of an architecture here, kvm or tcg, or an error that says what has to be
-// installed to run them. It may run a guest of a few instructions to find out, the first time after this host was started.
-func Ready(ctx context.Context, a bake.Arch, scratch string) (accel string, err error) {
-	exe, err := findQEMU(a)
-	if err != nil {
-		return "", err
+// Installed returns an error that says what has to be installed on this host to run guests of an architecture, or nil.
+func Installed(a bake.Arch) error {
+	if _, err := findQEMU(a); err != nil {
+		return err
 	}
-	if _, err := findQEMUImg(); err != nil {
-		return "", err
-	}
-	return accelerator(ctx, exe, a, scratch), nil
+	_, err := findQEMUImg()
+	return err
 }

@@ -62,7 +62,7 @@ func TestManyReadOneImage(t *testing.T) {
 			}
 			defer leave()
 			chance := rand.New(rand.NewPCG(1, uint64(n)))
-			for range 200 {
+			for range 30 {
 				from := chance.IntN(len(want))
 				to := from + chance.IntN(min(3*disk.BlockSize, len(want)-from)+1)
 				got := make([]byte, to-from)

@@ -137,3 +137,19 @@ func datagrams(to, from net.Conn) {
 		}
 	}
 }
+
+// Forward passes a connection of this host to a TCP port of the guest, and takes it over. Where the guest refuses, the connection is
+// reset.
+func (n *Network) Forward(conn net.Conn, port int) {
+	ctx, cancel := context.WithTimeout(n.ctx, dialLimit)
+	defer cancel()
+	there, err := n.Dial(ctx, port)
+	if err != nil {
+		if c, ok := conn.(*net.TCPConn); ok {
+			_ = c.SetLinger(0) // a reset says more than an end
+		}
+		_ = conn.Close()
+		return
+	}
+	n.splice(conn, there)
+}

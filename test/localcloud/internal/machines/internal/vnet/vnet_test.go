@@ -8,105 +8,17 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"net/netip"
 	"strings"
 	"testing"
 	"time"
 
-	"gvisor.dev/gvisor/pkg/buffer"
 	"gvisor.dev/gvisor/pkg/tcpip"
 	"gvisor.dev/gvisor/pkg/tcpip/adapters/gonet"
-	"gvisor.dev/gvisor/pkg/tcpip/header"
-	"gvisor.dev/gvisor/pkg/tcpip/link/channel"
-	"gvisor.dev/gvisor/pkg/tcpip/link/ethernet"
-	"gvisor.dev/gvisor/pkg/tcpip/network/arp"
 	"gvisor.dev/gvisor/pkg/tcpip/network/ipv4"
-	"gvisor.dev/gvisor/pkg/tcpip/stack"
-	"gvisor.dev/gvisor/pkg/tcpip/transport/tcp"
-	"gvisor.dev/gvisor/pkg/tcpip/transport/udp"
 
 	"github.com/iibake/iibake/test/localcloud/internal/machines/internal/vnet"
+	"github.com/iibake/iibake/test/localcloud/internal/machines/internal/vnet/vnettest"
 )
-
-// guest is a machine without a machine: a network stack at the other end of the cable.
-type guest struct{ *stack.Stack }
-
-// boot plugs a guest into a network.
-func boot(t *testing.T, n *vnet.Network) guest {
-	t.Helper()
-	link := channel.New(512, 1514, "\x0a\x00\x00\x00\x00\x01")
-	g := guest{stack.New(stack.Options{
-		NetworkProtocols:   []stack.NetworkProtocolFactory{ipv4.NewProtocol, arp.NewProtocol},
-		TransportProtocols: []stack.TransportProtocolFactory{tcp.NewProtocol, udp.NewProtocol},
-	})}
-	must := func(err tcpip.Error) {
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
-	must(g.CreateNIC(1, ethernet.New(link)))
-	must(g.AddProtocolAddress(1, tcpip.ProtocolAddress{Protocol: ipv4.ProtocolNumber, AddressWithPrefix: tcpip.AddressWithPrefix{
-		Address: addr("10.0.2.15"), PrefixLen: 24,
-	}}, stack.AddressProperties{}))
-	subnet, _ := tcpip.NewSubnet(addr("10.0.2.0"), tcpip.MaskFromBytes([]byte{255, 255, 255, 0}))
-	g.SetRouteTable([]tcpip.Route{{Destination: subnet, NIC: 1}, {Destination: header.IPv4EmptySubnet, Gateway: addr("10.0.2.1"), NIC: 1}})
-	ours, theirs := net.Pipe()
-	n.Plug(theirs)
-	go func() {
-		for p := link.ReadContext(t.Context()); p != nil; p = link.ReadContext(t.Context()) {
-			frame := p.ToView().AsSlice()
-			if _, err := ours.Write(append(binary.BigEndian.AppendUint32(nil, uint32(len(frame))), frame...)); err != nil {
-				return
-			}
-		}
-	}()
-	go func() {
-		for {
-			var length uint32
-			if binary.Read(ours, binary.BigEndian, &length) != nil {
-				return
-			}
-			frame := make([]byte, length)
-			if _, err := io.ReadFull(ours, frame); err != nil {
-				return
-			}
-			link.InjectInbound(0, stack.NewPacketBuffer(stack.PacketBufferOptions{Payload: buffer.MakeWithData(frame)}))
-		}
-	}()
-	t.Cleanup(func() { _ = ours.Close() })
-	return g
-}
-
-func addr(s string) tcpip.Address { return tcpip.AddrFrom4(netip.MustParseAddr(s).As4()) }
-
-func (g guest) dial(ctx context.Context, to string) (net.Conn, error) {
-	a := netip.MustParseAddrPort(to)
-	return gonet.DialContextTCP(ctx, g.Stack, tcpip.FullAddress{NIC: 1, Addr: addr(a.Addr().String()), Port: a.Port()}, ipv4.ProtocolNumber)
-}
-
-// client asks by HTTP from inside of the guest.
-func (g guest) client() *http.Client {
-	return &http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, _, to string) (net.Conn, error) { return g.dial(ctx, to) }}}
-}
-
-// listen has the guest serve on a TCP port.
-func (g guest) listen(t *testing.T, port uint16, serve func(net.Conn)) {
-	t.Helper()
-	l, err := gonet.ListenTCP(g.Stack, tcpip.FullAddress{NIC: 1, Port: port}, ipv4.ProtocolNumber)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = l.Close() })
-	go func() {
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				return
-			}
-			go serve(c)
-		}
-	}()
-}
 
 func network(t *testing.T, c vnet.Config) *vnet.Network {
 	t.Helper()
@@ -143,14 +55,14 @@ func TestMetadataService(t *testing.T) {
 	n := network(t, vnet.Config{HopLimit: func() int { return 7 }, Metadata: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.WriteString(w, r.Method+" "+r.URL.Path+" of "+r.Host+" by "+r.RemoteAddr[:strings.IndexByte(r.RemoteAddr, ':')])
 	})})
-	g := boot(t, n)
+	g := vnettest.Boot(t, n.Plug)
 	for range 3 { // at once
 		t.Run("client", func(t *testing.T) {
 			t.Parallel()
-			if got := get(t, g.client(), http.MethodPut, "http://169.254.169.254/latest/api/token"); got != "PUT /latest/api/token of 169.254.169.254 by 10.0.2.15" {
+			if got := get(t, g.Client(), http.MethodPut, "http://169.254.169.254/latest/api/token"); got != "PUT /latest/api/token of 169.254.169.254 by 10.0.2.15" {
 				t.Error(got)
 			}
-			if got := get(t, g.client(), http.MethodGet, "http://169.254.169.254/"); got != "GET / of 169.254.169.254 by 10.0.2.15" {
+			if got := get(t, g.Client(), http.MethodGet, "http://169.254.169.254/"); got != "GET / of 169.254.169.254 by 10.0.2.15" {
 				t.Error(got)
 			}
 		})
@@ -164,8 +76,8 @@ func TestGuestIsReached(t *testing.T) {
 		t.Fatal("it is up before it was plugged in")
 	default:
 	}
-	g := boot(t, n)
-	g.listen(t, 80, func(c net.Conn) {
+	g := vnettest.Boot(t, n.Plug)
+	g.Listen(t, 80, func(c net.Conn) {
 		_, _ = io.Copy(c, c)
 		_ = c.Close()
 	})
@@ -200,7 +112,7 @@ func TestGuestThatIsOff(t *testing.T) {
 	if c, err := n.Dial(ctx, 22); err == nil {
 		t.Error(c)
 	}
-	boot(t, n)
+	vnettest.Boot(t, n.Plug)
 	if !n.Alive(t.Context()) {
 		t.Error("it does not answer")
 	}
@@ -228,8 +140,8 @@ func world(_ context.Context, network, address string) (net.Conn, error) {
 }
 
 func TestTheWorld(t *testing.T) {
-	g := boot(t, network(t, vnet.Config{Dial: world}))
-	c, err := g.dial(t.Context(), "192.0.2.1:443")
+	g := vnettest.Boot(t, network(t, vnet.Config{Dial: world}).Plug)
+	c, err := g.Dial(t.Context(), "192.0.2.1:443")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -240,11 +152,11 @@ func TestTheWorld(t *testing.T) {
 		t.Errorf("%q, %v", got, err)
 	}
 	for _, to := range []string{"192.0.2.1:81", "10.0.2.7:80", "169.254.1.1:80"} {
-		if c, err := g.dial(t.Context(), to); err == nil {
+		if c, err := g.Dial(t.Context(), to); err == nil {
 			t.Error(to, c)
 		}
 	}
-	u, err := gonet.DialUDP(g.Stack, nil, &tcpip.FullAddress{NIC: 1, Addr: addr("192.0.2.1"), Port: 123}, ipv4.ProtocolNumber)
+	u, err := gonet.DialUDP(g.Stack, nil, &tcpip.FullAddress{NIC: 1, Addr: vnettest.Addr("192.0.2.1"), Port: 123}, ipv4.ProtocolNumber)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -337,7 +249,7 @@ func FuzzLease(f *testing.F) {
 
 // A lease is asked for and given by broadcast.
 func TestLeaseOnTheWire(t *testing.T) {
-	g := boot(t, network(t, vnet.Config{}))
+	g := vnettest.Boot(t, network(t, vnet.Config{}).Plug)
 	u, err := gonet.DialUDP(g.Stack, &tcpip.FullAddress{NIC: 1, Port: 68}, nil, ipv4.ProtocolNumber)
 	if err != nil {
 		t.Fatal(err)
