@@ -7,12 +7,15 @@ import (
 	"github.com/iibake/iibake/test/localcloud/internal/fault"
 )
 
-// Audit returns what the records and the blocks of the cloud contradict themselves in: see package audit.
+// Contradictions returns those in the records of the cloud: see package audit.
+func (c *Cloud) Contradictions() []string { return audit.Check(c.engine.Load().store) }
+
+// Audit returns the contradictions, and the blocks that are lost.
 func (c *Cloud) Audit(ctx context.Context) ([]string, error) {
 	e := c.engine.Load()
 	lost, err := audit.Blocks(ctx, e.store, e.blocks)
-	return append(audit.Check(e.store), lost...), err
+	return append(c.Contradictions(), lost...), err
 }
 
-// Faults returns what makes calls of the cloud fail, with its counts.
-func (c *Cloud) Faults() *fault.Rules { return c.engine.Load().faults }
+// FaultCounts returns how often what was made to fail.
+func (c *Cloud) FaultCounts() []fault.Count { return c.engine.Load().faults.Counts() }

@@ -1,6 +1,7 @@
 package localcloud
 
 import (
+	"cmp"
 	"crypto/rand"
 	"encoding/json"
 	"errors"
@@ -36,7 +37,8 @@ type Config struct {
 	Version string       // of the program, for its answers
 	Log     *slog.Logger // default: nowhere
 
-	secret []byte // of identity
+	secret  []byte // of identity
+	scratch string // folder of this process in place of Dir
 }
 
 // Document is the text of a YAML file. Its name stands in errors.
@@ -60,6 +62,7 @@ const (
 	identityName = "cloud.json"
 	storeName    = "store"    // blocks
 	machinesName = "machines" // what is written by guests
+	bucketsName  = "buckets"  // of S3
 )
 
 // complete sets defaults and makes the folders. The returned function removes what was made for this process only.
@@ -80,7 +83,7 @@ func (c Config) complete() (Config, func() error, error) {
 		if c.Blocks == "" {
 			c.Blocks = filepath.Join(dir, storeName)
 		}
-		c.secret = newSecret()
+		c.secret, c.scratch = newSecret(), dir
 		return c, cleanUp, nil
 	}
 	var err error
@@ -150,12 +153,22 @@ func (i identity) write(name string) error {
 	return os.Rename(aside, name)
 }
 
+func (c Config) machinesDir() string { return filepath.Join(cmp.Or(c.Dir, c.scratch), machinesName) }
+
+// bucketsDir is empty where nothing is to be kept.
+func (c Config) bucketsDir() string {
+	if c.Dir == "" {
+		return ""
+	}
+	return filepath.Join(c.Dir, bucketsName)
+}
+
 // forget removes what New and the services keep below Dir. Blocks of somebody else's store stay.
 func (c Config) forget() error {
 	if c.Dir == "" {
-		return nil
+		return os.RemoveAll(c.machinesDir())
 	}
-	errs := []error{state.Remove(c.Dir), os.RemoveAll(filepath.Join(c.Dir, machinesName))}
+	errs := []error{state.Remove(c.Dir), os.RemoveAll(c.machinesDir()), os.RemoveAll(c.bucketsDir())}
 	if c.Blocks == filepath.Join(c.Dir, storeName) {
 		errs = append(errs, os.RemoveAll(c.Blocks))
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/iibake/iibake/test/localcloud/internal/clock"
 	"github.com/iibake/iibake/test/localcloud/internal/compute"
 	"github.com/iibake/iibake/test/localcloud/internal/fault"
+	"github.com/iibake/iibake/test/localcloud/internal/s3"
 	"github.com/iibake/iibake/test/localcloud/internal/state"
 )
 
@@ -25,10 +26,13 @@ type engine struct {
 	blocks   *disk.Store
 	driver   compute.Driver
 	faults   *fault.Rules
+	buckets  *s3.Server
 	services http.Handler
-	check    func() error // of the handlers against the models, for tests
+	closers  []func() error // the last one first
 
-	closers []func() error // the last one first
+	// For tests:
+	check      func() error // of the handlers against the models
+	operations map[string][]string
 }
 
 // startEngine goes on from the state in the folder, or begins anew.

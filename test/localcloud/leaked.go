@@ -14,6 +14,9 @@ import (
 
 func (e *engine) leaked() []admin.Resource {
 	var all []admin.Resource
+	for _, name := range e.buckets.Buckets() {
+		all = append(all, admin.Resource{Type: "bucket", ID: name})
+	}
 	for _, region := range e.store.Regions() {
 		_ = e.store.View(region, func(r *state.Region) error {
 			l := leaks{region: region}

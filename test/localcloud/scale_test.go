@@ -270,6 +270,7 @@ func BenchmarkHour(b *testing.B) {
 }
 
 func hour(b *testing.B) {
+	b.Helper()
 	cloud := simulated(b, localcloud.Config{Seed: 1})
 	const accounts, groups, size = 10, 100, 20
 	fleets := make([]*fleet, accounts)

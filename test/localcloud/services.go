@@ -4,6 +4,7 @@ import (
 	"github.com/iibake/iibake/test/localcloud/internal/cloudwatch"
 	"github.com/iibake/iibake/test/localcloud/internal/ebs"
 	"github.com/iibake/iibake/test/localcloud/internal/fault"
+	"github.com/iibake/iibake/test/localcloud/internal/s3"
 	"github.com/iibake/iibake/test/localcloud/internal/ssm"
 	"github.com/iibake/iibake/test/localcloud/internal/sts"
 	"github.com/iibake/iibake/test/localcloud/internal/wire"
@@ -56,11 +57,13 @@ func (e *engine) assemble() error {
 	if err := e.addCompute(&a); err != nil {
 		return err
 	}
-
+	if e.buckets, err = s3.New(s3.Config{Dir: e.config.bucketsDir(), Clock: e.store.Clock()}); err != nil {
+		return err
+	}
 	gateway := wire.NewGateway(wire.Options{
-		Services: a.services(), Accounts: accounts, Clock: e.store.Clock(), Interceptor: e.faults, Log: e.config.Log,
+		Services: a.services(), Accounts: accounts, Clock: e.store.Clock(), Interceptor: e.faults, S3: e.buckets, Log: e.config.Log,
 	})
-	e.check, e.services = gateway.Check, gateway
+	e.check, e.services, e.operations = gateway.Check, gateway, a.operations()
 	for _, region := range e.store.Regions() {
 		for _, r := range a.resumes {
 			r.Resume(region)
@@ -73,6 +76,15 @@ func (a *assembly) services() []*wire.Service {
 	all := make([]*wire.Service, 0, len(a.byName))
 	for _, s := range a.byName {
 		all = append(all, s)
+	}
+	return all
+}
+
+// operations lists what has handlers.
+func (a *assembly) operations() map[string][]string {
+	all := map[string][]string{}
+	for name, s := range a.byName {
+		all[name] = s.Operations()
 	}
 	return all
 }

@@ -51,7 +51,7 @@ type Instance struct {
 	Launched time.Time `json:"launched"`
 }
 
-// Resource is something that exists in a cloud until somebody deletes it.
+// Resource is something that exists in a cloud until somebody deletes it. A bucket, whose name is one in all accounts, has no account here.
 type Resource struct {
 	Region  string `json:"region"`
 	Account string `json:"account"`
