@@ -96,11 +96,12 @@ type Instance struct {
 	PublicAddress  bool
 	StopProtection bool // against stopping by the API
 	Shutdown       ec2types.ShutdownBehavior
-	NewRoot        string    // image whose disk it gets for its root disk, as soon as it is stopped, to run on at once; or empty
-	Starts         int       // how often it was told to start; the first is its launch
-	Impaired       time.Time // since when its status checks fail; zero where they do not
-	Credits        string    // standard or unlimited of a burstable type, otherwise empty
-	Requester      string    // account of the service that launched it for its owner; mostly empty
+	NewRoot        string         // image whose disk it gets for its root disk, as soon as it is stopped, to run on at once; or empty
+	Starts         int            // how often it was told to start; the first is its launch
+	Impaired       time.Time      // since when its status checks fail; zero where they do not
+	Credits        string         // standard or unlimited of a burstable type, otherwise empty
+	Requester      string         // account of the service that launched it for its owner; mostly empty
+	CardTags       []ec2types.Tag // of its network interface
 }
 
 // Volume is an EBS volume of an instance.
