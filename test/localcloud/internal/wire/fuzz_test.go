@@ -117,7 +117,8 @@ func FuzzCBOR(f *testing.F) {
 		map[string]any{"AlarmNames": []string{"a"}},
 		map[string]any{"Namespace": "a", "MetricData": []any{datum}},
 		map[string]any{"MetricData": []any{map[string]any{"Timestamp": cbor.Tag{Number: 1, Content: 1e300}}}},
-		map[any]any{1: 2}, 5,
+		map[any]any{1: 2},
+		5,
 		[]any{nil},
 	} {
 		b, err := cbor.Marshal(v)

@@ -91,31 +91,32 @@ func (g *Gateway) attempt(ctx context.Context, c *call, a *answer) error {
 // read reads the body into the buffer.
 func (c *call) read(buffer *bytes.Buffer, limit int64) error {
 	d := c.protocol.dialect()
-	if c.Body == nil {
-		return nil
-	}
 	if c.ContentLength > limit {
 		return tooLarge(d, limit)
-	}
-	var from io.Reader = c.Body
-	if c.Header.Get("Content-Encoding") == "gzip" {
-		unzipped, err := gzip.NewReader(c.Body)
-		if err != nil {
-			return Errorf("SerializationException", "Could not unpack the body: %v", err)
-		}
-		from = unzipped
 	}
 	if c.ContentLength > 0 {
 		buffer.Grow(int(c.ContentLength) + bytes.MinRead)
 	}
-	if _, err := buffer.ReadFrom(io.LimitReader(from, limit+1)); err != nil {
-		return &Error{Status: http.StatusBadRequest, Code: "RequestTimeout", Message: "The body of the request could not be read."}
+	from, err := unpacked(c.Request)
+	if err == nil {
+		_, err = buffer.ReadFrom(io.LimitReader(from, limit+1))
+	}
+	if err != nil {
+		return Errorf("SerializationException", "The body of the request could not be read: %v", err)
 	}
 	if int64(buffer.Len()) > limit {
 		return tooLarge(d, limit)
 	}
 	c.body = buffer.Bytes()
 	return nil
+}
+
+// unpacked returns the body; clients of CloudWatch compress it.
+func unpacked(r *http.Request) (io.Reader, error) {
+	if r.Header.Get("Content-Encoding") == "gzip" {
+		return gzip.NewReader(r.Body)
+	}
+	return r.Body, nil
 }
 
 // fail turns an error into the answer of the service.
