@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"maps"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -19,7 +20,6 @@ import (
 	"github.com/iibake/iibake/bake/local"
 	"github.com/iibake/iibake/promote"
 	"github.com/iibake/iibake/test"
-	"github.com/iibake/iibake/test/localcloud/daemon"
 )
 
 func TestMain(m *testing.M) {
@@ -35,13 +35,14 @@ func TestScripts(t *testing.T) {
 		Dir:           "testdata/script",
 		UpdateScripts: os.Getenv("UPDATE_SCRIPTS") != "",
 		Setup:         setup,
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"seed":   seed,
-			"status": status,
-			"json":   isJSON,
-			"port":   port,
-		},
+		Cmds:          commands(),
 	})
+}
+
+func commands() map[string]func(*testscript.TestScript, bool, []string) {
+	all := localCommands()
+	maps.Copy(all, map[string]func(*testscript.TestScript, bool, []string){"seed": seed, "status": status, "json": isJSON})
+	return all
 }
 
 // setup gives each story a user of git, and nothing of the machine that runs it.
@@ -61,11 +62,7 @@ func setup(e *testscript.Env) error {
 	} {
 		e.Setenv(pair[0], pair[1])
 	}
-	e.Defer(func() {
-		if _, err := endCloud(context.Background(), filepath.Join(e.WorkDir, ".state", "iibake", "local")); err != nil {
-			e.T().Log(err)
-		}
-	})
+	e.Defer(func() { endClouds(e) })
 	return nil
 }
 
@@ -190,14 +187,4 @@ func importDisk(ctx context.Context, store *disk.Store, content string) (bake.Di
 		return "", err
 	}
 	return store.Import(ctx, f, "", nil)
-}
-
-// port sets PORT to that of the cloud in a state folder: port FOLDER
-func port(ts *testscript.TestScript, neg bool, args []string) {
-	if neg || len(args) != 1 {
-		ts.Fatalf("usage: port FOLDER")
-	}
-	p, err := daemon.Find(ts.MkAbs(args[0]))
-	ts.Check(err)
-	ts.Setenv("PORT", p.Endpoint[strings.LastIndex(p.Endpoint, ":")+1:])
 }
