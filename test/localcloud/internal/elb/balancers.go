@@ -30,6 +30,9 @@ func (s *Service) createLoadBalancer(_ context.Context, c *wire.Call, in *elbv2.
 		if err != nil {
 			return err
 		}
+		if s.forwarded.Load() {
+			b.DNSName = aws.String(loopback(*b.LoadBalancerArn))
+		}
 		if old := balancerNamed(r, c.Account, *in.Name); old != nil {
 			if old.Type != b.Type || old.Scheme != b.Scheme || !slices.EqualFunc(old.AvailabilityZones, b.AvailabilityZones, sameZone) {
 				return wire.Errorf("DuplicateLoadBalancerName", "A load balancer with the same name '%s' exists, but with different settings", *in.Name)

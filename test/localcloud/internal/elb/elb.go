@@ -1,11 +1,12 @@
 // Package elb is Elastic Load Balancing: target groups whose targets are probed for real, and as much of load balancers, listeners and rules as
 // puts a target group to use.
 //
-// What a balancer forwards, encrypts or logs is not modelled here; see Backends for those that want to forward.
+// A balancer forwards nothing by itself: in a cloud of real machines a Forwarder does.
 package elb
 
 import (
 	"sync"
+	"sync/atomic"
 
 	"github.com/iibake/iibake/test/localcloud/internal/compute"
 	"github.com/iibake/iibake/test/localcloud/internal/state"
@@ -19,8 +20,9 @@ type Prober interface {
 
 // Service is Elastic Load Balancing, version 2, of all regions.
 type Service struct {
-	store  *state.Store
-	prober Prober
+	store     *state.Store
+	prober    Prober
+	forwarded atomic.Bool // balancers have an address that answers
 
 	mu     sync.Mutex // taken under the lock of a region, never the other way round
 	probes map[place]*probe
