@@ -44,7 +44,7 @@ rules:
   do: { lose: true }
 - match: { probability: 0.02 }
   do: { latency: 10us..3ms }
-windows: { ebs:readable: 1s..20s }
+windows: { ebs:readable: 1s..20s, ssm:image-valid: 1s..60s }
 `
 
 const soakScenario = `

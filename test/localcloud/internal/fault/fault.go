@@ -75,12 +75,14 @@ type Failure struct {
 	Reason  string `json:"reason,omitempty"  yaml:"reason"`
 }
 
-// Windows are the eventual consistencies that can be set, with what they are.
+// Windows are the eventual consistencies that can be set, with what they are. That EC2 does not know yet what it has just made is a rule:
+//
+//	- match: { operation: DescribeInstances, nth: 1 }
+//	  do: { error: { code: InvalidInstanceID.NotFound, message: "The instance ID does not exist" } }
 func Windows() map[string]string {
 	return map[string]string{
 		"ebs:readable":    "from the completion of a snapshot until EBS direct knows it; recorded: 5 to 55 s",
-		"ebs:puttable":    "from StartSnapshot until its blocks can be put; reported by users: up to 56 s",
-		"ec2:describe":    "from the making of an EC2 resource until Describe shows it; recorded: none",
+		"ebs:writable":    "from StartSnapshot until its blocks can be put; reported by users: up to 56 s",
 		"ssm:image-valid": "from PutParameter of an image until the parameter is valid",
 	}
 }

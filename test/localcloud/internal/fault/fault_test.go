@@ -239,7 +239,7 @@ func TestWindows(t *testing.T) {
 	if d := r.Window("ssm:image-valid"); d != 24*time.Hour {
 		t.Errorf("never is %v", d)
 	}
-	if d := r.Window("ec2:describe"); d != 0 {
+	if d := r.Window("ebs:writable"); d != 0 {
 		t.Errorf("a window that is not set is %v", d)
 	}
 }
@@ -255,7 +255,7 @@ func TestMistakesInAFile(t *testing.T) {
 	for text, want := range map[string]string{
 		"rules: []":                                                        "f:1:1: this release reads version: 1",
 		"version: 1\nthrottling: yes":                                      "f:2:13: throttling is aws or none",
-		"version: 1\nwindows: { ebs:read: 1s }":                            `f:2:10: there is no window "ebs:read": there are ebs:puttable, ebs:readable, ec2:describe, ssm:image-valid`,
+		"version: 1\nwindows: { ebs:read: 1s }":                            `f:2:10: there is no window "ebs:read": there are ebs:readable, ebs:writable, ssm:image-valid`,
 		"version: 1\nrules: [{ do: {} }]":                                  "f:2:15: the rule does nothing: add latency, delay, throttle, fail, error, lose or hang",
 		"version: 1\nrules: [{ do: { hang: 3 } }]":                         "f:2:23: hang is before or after: the work is not done, or it is",
 		"version: 1\nrules: [{ do: { fail: often } }]":                     "f:2:23: fail is internal or unavailable; write error: for any other",

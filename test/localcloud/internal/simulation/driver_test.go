@@ -2,6 +2,7 @@ package simulation_test
 
 import (
 	"fmt"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -323,4 +324,20 @@ func BenchmarkInstances(b *testing.B) {
 		w.Terminate(fmt.Sprintf("i-%d", i))
 	}
 	w.clock.Advance(5 * time.Minute)
+}
+
+func TestTensOfThousandsOfInstances(t *testing.T) {
+	w := newWorld(t, "")
+	before := runtime.NumGoroutine()
+	const instances = 20_000
+	for i := range instances {
+		w.Start(spec(fmt.Sprintf("i-%d", i)))
+	}
+	w.clock.Advance(5 * time.Minute)
+	if n := strings.Count(w.said.take(), "healthy=true"); n != instances {
+		t.Errorf("%d are healthy", n)
+	}
+	if more := runtime.NumGoroutine() - before; more > 0 {
+		t.Errorf("they need %d goroutines", more)
+	}
 }
