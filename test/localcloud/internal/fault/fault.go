@@ -77,8 +77,8 @@ type Failure struct {
 
 // Windows are the eventual consistencies that can be set, with what they are. That EC2 does not know yet what it has just made is a rule:
 //
-//	- match: { operation: DescribeInstances, nth: 1 }
-//	  do: { error: { code: InvalidInstanceID.NotFound, message: "The instance ID does not exist" } }
+//   - match: { operation: DescribeInstances, nth: 1 }
+//     do: { error: { code: InvalidInstanceID.NotFound, message: "The instance ID does not exist" } }
 func Windows() map[string]string {
 	return map[string]string{
 		"ebs:readable":    "from the completion of a snapshot until EBS direct knows it; recorded: 5 to 55 s",
