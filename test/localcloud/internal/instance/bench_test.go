@@ -1,6 +1,7 @@
 package instance_test
 
 import (
+	"runtime"
 	"testing"
 	"time"
 
@@ -40,6 +41,9 @@ func BenchmarkReplace(b *testing.B) {
 		}
 	})
 	c.Clock.Advance(time.Minute)
+	var memory runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&memory)
 	b.ReportAllocs()
 	for b.Loop() {
 		c.Update(b, func(r *state.Region) {
@@ -52,6 +56,7 @@ func BenchmarkReplace(b *testing.B) {
 		}
 		c.Clock.Advance(time.Second)
 	}
+	b.ReportMetric(float64(memory.HeapAlloc)/20000, "heap-B/instance")
 }
 
 // BenchmarkDescribeByTag describes the instances of one group among 20,000.

@@ -83,7 +83,7 @@ func (p *plan) instance(r *state.Region, i int, address string) *state.Instance 
 		Account: p.account, UserData: aws.ToString(p.in.UserData), Status: ec2types.SummaryStatusInitializing, Reservation: p.reservation,
 		Protection: aws.ToBool(p.in.DisableApiTermination), StopProtection: aws.ToBool(p.in.DisableApiStop), Address: address, PublicAddress: p.public,
 		Shutdown: cmp.Or(p.in.InstanceInitiatedShutdownBehavior, ec2types.ShutdownBehaviorStop), Starts: 1, Credits: p.credits, Group: p.group,
-		Requester: p.requester(),
+		Requester: p.requester(), CardTags: p.tags[ec2types.ResourceTypeNetworkInterface],
 	}
 	in.Instance = p.common()
 	in.InstanceId, in.AmiLaunchIndex, in.LaunchTime, in.UsageOperationUpdateTime = &id, aws.Int32(int32(i)), &now, &now //nolint:gosec // a count

@@ -158,7 +158,7 @@ func TestAttributes(t *testing.T) {
 	ec2test.Expect(t, modify(ec2.ModifyInstanceAttributeInput{EnaSupport: yes}), "", "")
 	ec2test.Expect(t, modify(ec2.ModifyInstanceAttributeInput{SriovNetSupport: &value{Value: aws.String("simple")}}), "", "")
 	ec2test.Expect(t, modify(ec2.ModifyInstanceAttributeInput{InstanceType: &value{Value: aws.String("t4g.nano")}}), "InvalidInstanceAttributeValue", "")
-	ec2test.Expect(t, modify(ec2.ModifyInstanceAttributeInput{UserData: &ec2types.BlobAttributeValue{Value: []byte("hi")}}), "", "")
+	ec2test.Expect(t, modify(ec2.ModifyInstanceAttributeInput{UserData: &ec2types.SecureBlobAttributeValue{Value: []byte("hi")}}), "", "")
 
 	show := func(name ec2types.InstanceAttributeName) *ec2.DescribeInstanceAttributeOutput {
 		t.Helper()
@@ -319,7 +319,9 @@ func TestDriverHearsInOrder(t *testing.T) {
 func TestMonitoring(t *testing.T) {
 	t.Parallel()
 	c := newCloud(t)
-	id := c.running(t, func(in *ec2.RunInstancesInput) { in.Monitoring = &ec2types.RunInstancesMonitoringEnabled{Enabled: aws.Bool(true)} })
+	id := c.running(t, func(in *ec2.RunInstancesInput) {
+		in.Monitoring = &ec2types.RunInstancesMonitoringEnabled{Enabled: aws.Bool(true)}
+	})
 	if got := c.get(t, id).Monitoring.State; got != "enabled" {
 		t.Errorf("got %s", got)
 	}

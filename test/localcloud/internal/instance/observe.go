@@ -214,7 +214,7 @@ func (s *Service) terminated(r *state.Region, in *state.Instance) {
 	s.network.Release(r, aws.ToString(in.SubnetId), in.Address)
 	releaseVolumes(r, in)
 	in.State, in.Status, in.Impaired = stateOf(ec2types.InstanceStateNameTerminated), ec2types.SummaryStatusNotApplicable, time.Time{}
-	in.Terminated, in.Address = r.Now(), ""
+	in.Terminated, in.Address, in.CardTags = r.Now(), "", nil
 	in.NetworkInterfaces, in.BlockDeviceMappings, in.SecurityGroups = []ec2types.InstanceNetworkInterface{}, []ec2types.InstanceBlockDeviceMapping{}, []ec2types.GroupIdentifier{}
 	in.SubnetId, in.VpcId, in.PrivateIpAddress, in.PublicIpAddress, in.IamInstanceProfile = nil, nil, nil, nil, nil
 	in.PrivateDnsName, in.PublicDnsName = aws.String(""), aws.String("")

@@ -29,17 +29,21 @@ func allowed(from, to ec2types.InstanceStateName) bool {
 // Whatever users ask for and machines do, in any order: instances only change as EC2's do, what they have is what their state says, and nothing is left.
 func TestStateMachine(outer *testing.T) {
 	outer.Parallel()
+	c := newCloud(outer) // one for all runs, for each leaves nothing
+	c.driver.Manual = true
+	var wrong []string
+	last := map[string]ec2types.InstanceStateName{}
+	c.service.Watch(func(_ *state.Region, in *state.Instance) {
+		id, now := *in.InstanceId, in.State.Name
+		if from := last[id]; from != now && !allowed(from, now) {
+			wrong = append(wrong, fmt.Sprintf("%s went from %q to %q", id, from, now))
+		}
+		last[id] = now
+	})
+	image := c.Image(outer, nil)
 	rapid.Check(outer, func(t *rapid.T) {
-		c := newCloud(t)
-		c.driver.Manual = true
-		last := map[string]ec2types.InstanceStateName{}
-		c.service.Watch(func(_ *state.Region, in *state.Instance) {
-			id, now := *in.InstanceId, in.State.Name
-			if from := last[id]; from != now && !allowed(from, now) {
-				t.Errorf("%s went from %q to %q", id, from, now)
-			}
-			last[id] = now
-		})
+		endAll(t, c)
+		wrong = nil
 		var ids []string
 		pick := func(t *rapid.T) string {
 			if len(ids) == 0 {
@@ -47,7 +51,6 @@ func TestStateMachine(outer *testing.T) {
 			}
 			return rapid.SampledFrom(ids).Draw(t, "id")
 		}
-		image := c.Image(t, nil)
 		ctx := outer.Context()
 		actions := map[string]func(*rapid.T){
 			"launch": func(t *rapid.T) {
@@ -81,21 +84,37 @@ func TestStateMachine(outer *testing.T) {
 			"time": func(t *rapid.T) {
 				c.Clock.Advance(time.Duration(rapid.IntRange(1, 90).Draw(t, "minutes")) * time.Minute)
 			},
-			"": func(*rapid.T) { c.View(t, func(r *state.Region) { checkInvariants(t, r) }) },
+			"": func(t *rapid.T) {
+				if len(wrong) > 0 {
+					t.Fatal(wrong)
+				}
+				c.View(t, func(r *state.Region) { checkInvariants(t, r) })
+			},
 		}
 		t.Repeat(actions)
 
-		c.Update(t, func(r *state.Region) { c.service.Terminate(r, ids) })
-		for _, id := range ids {
-			c.service.Ended(ec2test.Region, id, compute.Ending{})
-		}
-		c.Clock.Advance(2 * time.Hour)
+		endAll(t, c)
 		c.View(t, func(r *state.Region) {
 			if r.Instances.Len()+r.Volumes.Len()+c.driver.Machines() != 0 {
 				t.Errorf("left: %d instances, %d volumes, %d machines", r.Instances.Len(), r.Volumes.Len(), c.driver.Machines())
 			}
 		})
 	})
+}
+
+// endAll ends all instances and waits until they are forgotten.
+func endAll(t *rapid.T, c *cloud) {
+	var ids []string
+	c.Update(t, func(r *state.Region) {
+		for id := range r.Instances.Sorted() {
+			ids = append(ids, id)
+		}
+		c.service.Terminate(r, ids)
+	})
+	for _, id := range ids {
+		c.service.Ended(ec2test.Region, id, compute.Ending{})
+	}
+	c.Clock.Advance(2 * time.Hour)
 }
 
 func checkInvariants(t *rapid.T, r *state.Region) {

@@ -57,7 +57,7 @@ func interfaceOf(in *state.Instance, n *ec2types.InstanceNetworkInterface) ec2ty
 		InterfaceType: ec2types.NetworkInterfaceTypeInterface, Ipv6Addresses: []ec2types.NetworkInterfaceIpv6Address{}, MacAddress: n.MacAddress,
 		NetworkInterfaceId: n.NetworkInterfaceId, Operator: n.Operator, OwnerId: n.OwnerId, PrivateDnsName: n.PrivateDnsName,
 		PrivateIpAddress: n.PrivateIpAddress, RequesterManaged: aws.Bool(false), SourceDestCheck: n.SourceDestCheck, Status: n.Status,
-		SubnetId: n.SubnetId, TagSet: []ec2types.Tag{}, VpcId: n.VpcId,
+		SubnetId: n.SubnetId, TagSet: append([]ec2types.Tag{}, in.CardTags...), VpcId: n.VpcId,
 	}
 	if a := n.Attachment; a != nil {
 		shown.Attachment = &ec2types.NetworkInterfaceAttachment{

@@ -59,6 +59,7 @@ func kinds() []kind {
 		{prefix: "subnet-", name: ec2types.ResourceTypeSubnet, code: "InvalidSubnetID.NotFound", text: "The subnet ID '%s' does not exist"},
 		{prefix: "key-", name: ec2types.ResourceTypeKeyPair, code: "InvalidKeyPair.NotFound", text: "The key pair '%s' does not exist", get: getKey, each: eachKey},
 		{prefix: "sgr-", name: ec2types.ResourceTypeSecurityGroupRule, code: "InvalidSecurityGroupRuleId.NotFound", text: "The security group rule ID '%s' does not exist", get: getRule, each: eachRule},
+		{prefix: "eni-", name: ec2types.ResourceTypeNetworkInterface, code: "InvalidNetworkInterfaceID.NotFound", text: "The networkInterface ID '%s' does not exist", get: getCard, each: eachCard},
 	}
 	all[0].get, all[0].each = of(func(r *state.Region) *state.Table[state.Instance] { return &r.Instances },
 		func(v *state.Instance) *string { return &v.Account }, func(v *state.Instance) *[]ec2types.Tag { return &v.Tags })
@@ -127,6 +128,25 @@ func eachRule(r *state.Region, account string, f func(*string, []ec2types.Tag) b
 			if aws.ToString(row.OwnerId) == account && !f(row.Rules[i].SecurityGroupRuleId, row.Rules[i].Tags) {
 				return false
 			}
+		}
+	}
+	return true
+}
+
+// getCard finds the network interface of an instance.
+func getCard(r *state.Region, account, id string) *resource {
+	for instance, row := range r.Instances.All() {
+		if row.Account == account && len(row.NetworkInterfaces) > 0 && aws.ToString(row.NetworkInterfaces[0].NetworkInterfaceId) == id {
+			return &resource{tags: row.CardTags, set: func(t []ec2types.Tag) { r.Instances.Edit(instance).CardTags = t }}
+		}
+	}
+	return nil
+}
+
+func eachCard(r *state.Region, account string, f func(*string, []ec2types.Tag) bool) bool {
+	for _, row := range r.Instances.All() {
+		if row.Account == account && len(row.NetworkInterfaces) > 0 && !f(row.NetworkInterfaces[0].NetworkInterfaceId, row.CardTags) {
+			return false
 		}
 	}
 	return true

@@ -27,8 +27,10 @@ func newCloud(t *testing.T) (c *ec2test.Cloud, ids []string, changed *[]string) 
 	owner := aws.String(ec2test.Account)
 	c.Update(t, func(r *state.Region) {
 		network.EnsureDefaults(r, ec2test.Account)
-		ids = append(ids, image, "i-1", "vol-1", "lt-1", "key-1", "snap-1")
-		r.Instances.Put("i-1", &state.Instance{Account: *owner})
+		ids = append(ids, image, "i-1", "vol-1", "lt-1", "key-1", "snap-1", "eni-1")
+		r.Instances.Put("i-1", &state.Instance{Account: *owner, Instance: ec2types.Instance{
+			NetworkInterfaces: []ec2types.InstanceNetworkInterface{{NetworkInterfaceId: aws.String("eni-1")}},
+		}})
 		r.Volumes.Put("vol-1", &state.Volume{Account: *owner})
 		r.LaunchTemplates.Put("lt-1", &state.LaunchTemplate{Account: *owner})
 		r.KeyPairs.Put(state.Key(*owner, "k"), &state.KeyPair{Account: *owner, KeyPairInfo: ec2types.KeyPairInfo{KeyPairId: aws.String("key-1")}})
@@ -73,7 +75,7 @@ func TestTags(t *testing.T) {
 	for _, tag := range out.Tags {
 		types[tag.ResourceType] = true
 	}
-	if len(types) != 10 {
+	if len(types) != 11 {
 		t.Errorf("got the types %v", types)
 	}
 	one, err := c.Client.DescribeTags(t.Context(), &ec2.DescribeTagsInput{Filters: []ec2types.Filter{{Name: aws.String("resource-id"), Values: []string{"i-1"}}, {Name: aws.String("key"), Values: []string{"a"}}}})

@@ -10,6 +10,7 @@ import (
 
 	"github.com/iibake/iibake/test/localcloud/internal/kit"
 	"github.com/iibake/iibake/test/localcloud/internal/state"
+	"github.com/iibake/iibake/test/localcloud/internal/wire"
 )
 
 // Fill returns a launch with the members of its template that it does not set itself, with an image id instead of a reference to a parameter,
@@ -29,6 +30,9 @@ func (s *Service) Fill(r *state.Region, account string, in *ec2.RunInstancesInpu
 		v, err := version(t, name)
 		if err != nil {
 			return nil, err
+		}
+		if v.LaunchTemplateData.InstanceRequirements != nil && in.InstanceType == "" { // Auto Scaling chooses a type, a launch cannot
+			return nil, wire.Errorf("UnsupportedOperation", "Launching by instance requirements is not supported here. Name an instance type.")
 		}
 		merge(&filled, in, v)
 	}
