@@ -87,8 +87,8 @@ func (v *Virtual) nap(factor float64) time.Duration {
 	if len(v.pending) == 0 {
 		return tick
 	}
-	wait := time.Duration(float64(v.pending[0].at.Sub(v.now)) / factor)
-	return max(time.Microsecond, min(wait, tick))
+	wait := min(float64(v.pending[0].at.Sub(v.now))/factor, float64(tick)) // before it becomes an integer that it may not fit into
+	return time.Duration(max(wait, float64(time.Microsecond)))
 }
 
 // hold is a request in flight, in its context.

@@ -133,7 +133,7 @@ func (d *Driver) running(m *machine) {
 	m.phase = up
 	d.guest(m)
 	d.when(m, m.does.SickAfter, func() { d.sicken(m) })
-	d.when(m, m.does.DiesAfter, func() { d.end(m, died()) })
+	d.when(m, m.does.DiesAfter, func() { d.end(m, compute.Ending{}) })
 	d.checks(m)
 	id, addresses := m.id, m.addresses
 	d.mu.Unlock()

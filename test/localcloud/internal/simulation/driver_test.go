@@ -220,7 +220,7 @@ func TestTagsScriptAnInstance(t *testing.T) {
 		"never passes": {[]string{"iibake:sim:status=never"}, []string{"4s i-1 running 10.0.0.1 100.64.0.1", "2m4s i-1 healthy=false"}},
 		"dies": {
 			[]string{"iibake:sim:dies-after=5m"},
-			[]string{"4s i-1 running 10.0.0.1 100.64.0.1", "2m4s i-1 healthy=true", "5m4s i-1 ended Client.InstanceInitiatedShutdown"},
+			[]string{"4s i-1 running 10.0.0.1 100.64.0.1", "2m4s i-1 healthy=true", "5m4s i-1 ended "},
 		},
 		"sickens": {
 			[]string{"iibake:sim:sick-after=5m"},

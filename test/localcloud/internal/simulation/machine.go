@@ -50,11 +50,6 @@ func (m *machine) power(next phase) {
 	}
 }
 
-// died is the end of a guest that powers itself off, which EC2 calls an instance initiated shutdown.
-func died() compute.Ending {
-	return compute.Ending{Code: "Client.InstanceInitiatedShutdown", Message: "Client.InstanceInitiatedShutdown: Instance initiated shutdown"}
-}
-
 // reason is the message that EC2 has for the code of a state reason; the API reference of StateReason lists them.
 func reason(code string) string {
 	texts := map[string]string{
