@@ -34,11 +34,11 @@ func (s *Service) listChanged(ctx context.Context, c *wire.Call, in *ebs.ListCha
 	if err != nil {
 		return nil, err
 	}
-	a, err := s.maps.get(ctx, s.blocks, first.Disk)
+	a, err := s.maps.get(ctx, s.blocks, first.Written)
 	if err != nil {
 		return nil, err
 	}
-	b, err := s.maps.get(ctx, s.blocks, second.Disk)
+	b, err := s.maps.get(ctx, s.blocks, second.Written)
 	if err != nil {
 		return nil, err
 	}

@@ -17,9 +17,9 @@ import (
 
 // Content is what a snapshot consists of.
 type Content struct {
-	Disk     bake.Digest // manifest in the block store
-	Restored bake.Digest // manifest of a volume made of it
-	Size     int64       // bytes of the blocks in Disk
+	Written bake.Digest // manifest of its blocks
+	Disk    bake.Digest // manifest of a volume made of it
+	Size    int64       // bytes of its blocks
 }
 
 // Keep holds a disk against collections as the content of a snapshot, until Release. A volume that is made of an encrypted snapshot reads
@@ -32,9 +32,9 @@ func Keep(ctx context.Context, blocks *disk.Store, id string, d bake.Digest, enc
 	if err := blocks.Keep(ctx, id, d); err != nil {
 		return Content{}, err
 	}
-	c := Content{Disk: d, Restored: d, Size: m.Stored()}
+	c := Content{Written: d, Disk: d, Size: m.Stored()}
 	if encrypted {
-		c.Restored, err = restored(ctx, blocks, id, d, m)
+		c.Disk, err = restored(ctx, blocks, id, d, m)
 	}
 	return c, err
 }
@@ -87,7 +87,7 @@ func garbage() []byte {
 
 // Complete makes the record of a snapshot say that it consists of c since now.
 func (c Content) Complete(snap *state.Snapshot, now time.Time) {
-	snap.Disk, snap.Restored = c.Disk, c.Restored
+	snap.Written, snap.Disk = c.Written, c.Disk
 	snap.State, snap.Progress = ec2types.SnapshotStateCompleted, aws.String("100%")
 	snap.StateMessage = nil
 	snap.CompletionTime = aws.Time(now.Truncate(time.Millisecond))

@@ -31,7 +31,7 @@ func (s *Service) listBlocks(ctx context.Context, c *wire.Call, in *ebs.ListSnap
 	if err != nil {
 		return nil, err
 	}
-	m, err := s.maps.get(ctx, s.blocks, snap.Disk)
+	m, err := s.maps.get(ctx, s.blocks, snap.Written)
 	if err != nil {
 		return nil, err
 	}

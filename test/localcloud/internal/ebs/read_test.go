@@ -245,7 +245,7 @@ func TestAbsentBlocksOfEncryptedSnapshots(t *testing.T) {
 			snap = *r.Snapshots.Get(id)
 			return nil
 		})
-		volume, err := c.blocks.Reader(t.Context(), snap.Restored)
+		volume, err := c.blocks.Reader(t.Context(), snap.Disk)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -116,7 +116,7 @@ func inherit(r *state.Region, c *wire.Call, snap *state.Snapshot, id string) err
 	case settings != nil && settings.EncryptVolumes && !*parent.Encrypted: // documented; the text is inferred
 		return invalid(badSnapshot, "Parent snapshot (%s) is not encrypted, but encryption by default is enabled.", id)
 	}
-	snap.Parent, snap.Lineage, snap.Direct.Base = id, parent.Lineage, parent.Disk
+	snap.Parent, snap.Lineage, snap.Direct.Base = id, parent.Lineage, parent.Written
 	snap.Encrypted, snap.KmsKeyId = parent.Encrypted, parent.KmsKeyId
 	return pendingLimit(r, c.Account)
 }

@@ -87,7 +87,7 @@ func (s *Service) originalOf(c *wire.Call, region, id string) (*original, error)
 }
 
 func completeSource(c *wire.Call, snap *state.Snapshot) state.Source {
-	return state.Source{Disk: snap.Disk, Encrypted: *snap.Encrypted, Size: *snap.VolumeSize, Ready: c.Time.Add(copyDelay)}
+	return state.Source{Disk: snap.Written, Encrypted: *snap.Encrypted, Size: *snap.VolumeSize, Ready: c.Time.Add(copyDelay)}
 }
 
 // makeCopy records the image and the copies of its snapshots.

@@ -113,7 +113,7 @@ func (s *Service) sourceOf(c *wire.Call, region, id string) state.Source {
 		case snap.State != ec2types.SnapshotStateCompleted:
 			source.Problem = "Source snapshot is not complete."
 		default:
-			source.Problem, source.Disk = "", snap.Disk
+			source.Problem, source.Disk = "", snap.Written
 			source.Encrypted, source.Size = *snap.Encrypted, *snap.VolumeSize
 		}
 		return nil

@@ -171,7 +171,7 @@ func (s *Service) read(ctx context.Context, region string, snap *state.Snapshot)
 				instance, device = aws.ToString(a.InstanceId), aws.ToString(a.Device)
 			}
 			if source := r.Snapshots.Get(aws.ToString(volume.SnapshotId)); source != nil {
-				origin = source.Restored
+				origin = source.Disk
 			}
 		}
 		return nil

@@ -25,8 +25,8 @@ type Image struct {
 // Snapshot is an EBS snapshot.
 type Snapshot struct {
 	ec2types.Snapshot
-	Disk        bake.Digest // manifest in the block store, once it is complete
-	Restored    bake.Digest // what a volume made of it reads: Disk, but where absent blocks of an encrypted one are garbage
+	Disk        bake.Digest // manifest of a volume made of it, once it is complete
+	Written     bake.Digest // manifest of the blocks that it has: Disk, but for the garbage that an encrypted volume has where there are none
 	Parent      string      // of EBS direct; may be empty
 	Lineage     string      // what it has in common with those that it can be compared with by EBS direct
 	Permissions []ec2types.CreateVolumePermission
@@ -159,7 +159,6 @@ type Member struct {
 	DueAt     time.Time // when the next change of its lifecycle is due; zero where something else is waited for
 	Activity  string    // id of the activity that is under way, or empty
 	Actions   []LifecycleAction
-	Abandoned bool      // a lifecycle action at launch said so
 	EndingAt  time.Time // when its termination began; zero before
 	Ended     bool      // EC2 was told to terminate it
 	Unhealthy string    // what found it unhealthy, as activities put it; empty where nothing has
