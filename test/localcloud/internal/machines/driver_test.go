@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -201,8 +202,11 @@ func TestNetwork(t *testing.T) {
 	seen.healthy(t, "i-1", true)
 	reads := func(port string) string {
 		c, err := net.Dial("tcp", net.JoinHostPort(address, port))
-		if err != nil {
+		if errors.Is(err, syscall.ECONNREFUSED) {
 			return "refused"
+		}
+		if err != nil {
+			return "closed" // already
 		}
 		defer func() { _ = c.Close() }()
 		b := make([]byte, 100)
