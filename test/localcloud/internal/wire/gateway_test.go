@@ -2,12 +2,18 @@ package wire_test
 
 import (
 	"context"
+	"io"
 	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/cloudwatch"
+	"github.com/aws/aws-sdk-go-v2/service/ebs"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 
@@ -64,5 +70,83 @@ func TestRunInstances(t *testing.T) {
 	}
 	if in := out.Instances[0]; *in.InstanceId != "i-<&>" || !in.LaunchTime.Equal(at) || in.BlockDeviceMappings == nil {
 		t.Errorf("got %+v", in)
+	}
+}
+
+// Clients of a cloud in virtual time sign in their own.
+func TestSignaturesAreInTheTimeOfClients(t *testing.T) {
+	there := time.Date(2040, 1, 1, 0, 0, 0, 0, time.UTC)
+	s := wire.NewService("ec2")
+	wire.Handle(s, func(_ context.Context, c *wire.Call, _ *ec2.TerminateInstancesInput) (*ec2.TerminateInstancesOutput, error) {
+		if !c.Time.Equal(there) {
+			t.Errorf("called at %v", c.Time)
+		}
+		return nil, nil //nolint:nilnil // is an empty output
+	})
+	o := wire.Options{Services: []*wire.Service{s}, Accounts: everyone{}, Clock: clock.NewVirtual(there)}
+	if _, err := terminate(wire.NewGateway(o)); err != nil {
+		t.Error(err)
+	}
+	o.Signing = clock.NewVirtual(there)
+	if _, err := terminate(wire.NewGateway(o)); err == nil || !strings.Contains(err.Error(), "AuthFailure") {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestSockets(t *testing.T) {
+	lost := refuser{after: wire.ErrNoAnswer}
+	for name, i := range map[string]wire.Interceptor{"answered": nil, "lost": lost} {
+		server := httptest.NewServer(wire.NewGateway(wire.Options{Services: failing(nil), Accounts: everyone{}, Clock: clock.Real{}, Interceptor: i}))
+		c := config(nil)
+		c.HTTPClient, c.BaseEndpoint = server.Client(), &server.URL
+		_, err := ec2.NewFromConfig(c).TerminateInstances(t.Context(), &ec2.TerminateInstancesInput{InstanceIds: []string{"i-1"}})
+		if (err != nil) != (i != nil) {
+			t.Errorf("%s: %v", name, err)
+		}
+		server.Close()
+	}
+}
+
+func TestStreamsAreClosed(t *testing.T) {
+	for _, fault := range []error{nil, wire.Errorf("RequestThrottledException", "slow down")} {
+		body := &watchedBody{Reader: strings.NewReader("block")}
+		s := wire.NewService("ebs")
+		wire.Handle(s, func(context.Context, *wire.Call, *ebs.GetSnapshotBlockInput) (*ebs.GetSnapshotBlockOutput, error) {
+			return &ebs.GetSnapshotBlockOutput{BlockData: body}, nil
+		})
+		g := wire.NewGateway(wire.Options{Services: []*wire.Service{s}, Accounts: everyone{}, Clock: clock.Real{}, Interceptor: refuser{after: fault}})
+		got := send(t, g, raw{method: "GET", service: "ebs", target: "/snapshots/snap-0123456789abcdef0/blocks/0?blockToken=a"})
+		if !body.closed || (got.body == "block") != (fault == nil) {
+			t.Errorf("fault %v: closed %v, %d %s", fault, body.closed, got.status, got.body)
+		}
+	}
+}
+
+type watchedBody struct {
+	io.Reader
+	closed bool
+}
+
+func (b *watchedBody) Close() error {
+	b.closed = true
+	return nil
+}
+
+func TestCloudWatchCodesAreThoseOfQuery(t *testing.T) {
+	names := slices.Repeat([]string{"a"}, 101)
+	_, err := cloudwatch.NewFromConfig(config(newGateway(failing(nil)...))).DeleteAlarms(t.Context(), &cloudwatch.DeleteAlarmsInput{AlarmNames: names})
+	if err == nil || !strings.Contains(err.Error(), "ValidationError: 1 validation error detected: Value '[a, a, ") {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestErrorsStaySmall(t *testing.T) {
+	names := slices.Repeat([]string{""}, 20000)
+	long := slices.Repeat([]string{strings.Repeat("a", 3000)}, 100)
+	for _, names := range [][]string{names, long} {
+		_, err := cloudwatch.NewFromConfig(config(newGateway(failing(nil)...))).DeleteAlarms(t.Context(), &cloudwatch.DeleteAlarmsInput{AlarmNames: names})
+		if err == nil || !strings.Contains(err.Error(), "10 validation errors detected") || len(err.Error()) > 20000 {
+			t.Errorf("got %v", err)
+		}
 	}
 }

@@ -89,9 +89,14 @@ func (jsonProtocol) fail(q *request, e *Error, a *answer) {
 	a.body = w.out
 }
 
-// queryCompatible names the error as AWS Query does too, for the services that once spoke only that.
+// queryCompatible names the error as AWS Query does too, for the services that once spoke only that: SDKs show this code.
 func queryCompatible(q *request, e *Error, a *answer) {
-	if len(q.model.Protocols) > 1 {
-		a.header.Set("X-Amzn-Query-Error", e.Code+";"+faultOf(a.status))
+	if len(q.model.Protocols) < 2 {
+		return
 	}
+	code := e.Code
+	if code == "ValidationException" {
+		code = "ValidationError"
+	}
+	a.header.Set("X-Amzn-Query-Error", code+";"+faultOf(a.status))
 }

@@ -136,13 +136,13 @@ func invalid(d dialect, found []string) *Error {
 func unreadable(d dialect, m *mismatch) *Error {
 	switch {
 	case d == dialectEC2: // inferred: no recording shows its text
-		return Errorf("InvalidParameterValue", "Value (%s) for parameter %s is invalid. Expecting %s.", m.value, m.path, nounOf(m.kind))
+		return Errorf("InvalidParameterValue", "Value (%s) for parameter %s is invalid. Expecting %s.", clip(m.value), clip(m.path), nounOf(m.kind))
 	case d == dialectQuery: // inferred
-		return Errorf("MalformedInput", "Value (%s) of %s can not be converted to %s", m.value, m.path, nounOf(m.kind))
+		return Errorf("MalformedInput", "Value (%s) of %s can not be converted to %s", clip(m.value), clip(m.path), nounOf(m.kind))
 	case m.kind == union:
-		return Errorf("SerializationException", "This cloud does not model member %s", m.path)
+		return Errorf("SerializationException", "This cloud does not model member %s", clip(m.path))
 	case m.found == "unknown":
-		return Errorf("SerializationException", "Unknown member %s", m.path)
+		return Errorf("SerializationException", "Unknown member %s", clip(m.path))
 	case m.found == "list", m.found == "structure":
 		return Errorf("SerializationException", "Start of %s found where not expected.", map[string]string{
 			"list": "list", "structure": "structure or map",

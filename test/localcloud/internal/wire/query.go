@@ -138,9 +138,9 @@ func (p queryProtocol) operation(q *request) (string, *Error) {
 	case name == "":
 		return "", Errorf("MissingAction", "The request is missing an action or a required parameter.")
 	case version != "" && version != q.model.Version && p.ec2:
-		return "", Errorf("NoSuchVersion", "The requested version (%s) of service AmazonEC2 does not exist", version)
+		return "", Errorf("NoSuchVersion", "The requested version (%s) of service AmazonEC2 does not exist", clip(version))
 	case version != "" && version != q.model.Version:
-		return "", unknownOperation(dialectQuery, name, version)
+		return "", unknownOperation(dialectQuery, clip(name), clip(version))
 	}
 	return name, nil
 }
@@ -161,9 +161,9 @@ func (p queryProtocol) decode(pl *plan, q *request, in reflect.Value) *Error {
 // client must not be taken for done.
 func (p queryProtocol) unknownParameter(name string) *Error {
 	if p.ec2 {
-		return Errorf("UnknownParameter", "The parameter %s is not recognized", name)
+		return Errorf("UnknownParameter", "The parameter %s is not recognized", clip(name))
 	}
-	return Errorf("InvalidQueryParameter", "The parameter %s is not recognized", name)
+	return Errorf("InvalidQueryParameter", "The parameter %s is not recognized", clip(name))
 }
 
 func (p queryProtocol) encode(pl *plan, q *request, out reflect.Value, a *answer) error {

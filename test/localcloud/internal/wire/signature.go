@@ -189,7 +189,7 @@ func validRegion(name string) bool {
 
 // clip shortens what a client sent before an error repeats it.
 func clip(s string) string {
-	const most = 200
+	const most = 1024
 	if len(s) > most {
 		s = s[:most] + "..."
 	}

@@ -122,20 +122,24 @@ func (c *checker) bounds(n *node, value float64, v reflect.Value, path string) {
 	}
 }
 
+// violation notes one more, up to ten: an answer must not grow faster than its request.
 func (c *checker) violation(value, path, constraint string) {
+	if len(c.found) == 10 {
+		return
+	}
 	c.found = append(c.found, fmt.Sprintf("Value %s at '%s' failed to satisfy constraint: %s", value, path, constraint))
 }
 
 // quote is how an error shows a value. Lists look as in Java; structures in them are not spelt out.
 func quote(v reflect.Value) string {
 	if v.Kind() != reflect.Slice || v.Type().Elem().Kind() != reflect.String {
-		return "'" + fmt.Sprint(scalarOf(v)) + "'"
+		return "'" + clip(fmt.Sprint(scalarOf(v))) + "'"
 	}
 	items := make([]string, v.Len())
 	for i := range items {
 		items[i] = v.Index(i).String()
 	}
-	return "'[" + strings.Join(items, ", ") + "]'"
+	return "'[" + clip(strings.Join(items, ", ")) + "]'"
 }
 
 func scalarOf(v reflect.Value) any {
