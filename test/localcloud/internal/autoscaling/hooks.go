@@ -72,7 +72,11 @@ func hookNamed(g *state.Group, name string) *astypes.LifecycleHook {
 	return &g.Hooks[i]
 }
 
-func (s *Service) putLifecycleHook(_ context.Context, c *wire.Call, in *as.PutLifecycleHookInput) (*as.PutLifecycleHookOutput, error) {
+func (s *Service) putLifecycleHook(_ context.Context, c *wire.Call, given *as.PutLifecycleHookInput) (*as.PutLifecycleHookOutput, error) {
+	in, err := own(given)
+	if err != nil {
+		return nil, err
+	}
 	return &as.PutLifecycleHookOutput{}, s.edit(c, in.AutoScalingGroupName, func(_ *state.Region, g *state.Group) error {
 		hook := astypes.LifecycleHook{
 			AutoScalingGroupName: g.AutoScalingGroupName, LifecycleHookName: in.LifecycleHookName, LifecycleTransition: in.LifecycleTransition,

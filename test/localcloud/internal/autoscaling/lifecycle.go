@@ -108,7 +108,7 @@ func (l *look) stepPendingWait(m *state.Member) {
 // abandon ends an instance whose launch a hook did not want.
 func (l *look) abandon(m *state.Member) {
 	l.end(m, astypes.ScalingActivityStatusCodeCancelled, "Lifecycle Action with token "+m.Actions[0].Token+" was abandoned.")
-	m.Actions, m.Abandoned = nil, true
+	m.Actions = nil
 	l.group.ActsAt = l.now.Add(pollInterval)
 	l.terminate(m, "At "+stamp(l.now)+" an instance was taken out of service in response to a lifecycle action that was abandoned.")
 }

@@ -28,7 +28,11 @@ func (s *Service) registerRefreshes(svc *wire.Service) {
 // replacing reports whether a refresh replaces instances.
 func replacing(r *state.Refresh) bool { return refresh.Replaces(r.Progress.Status) }
 
-func (s *Service) startInstanceRefresh(_ context.Context, c *wire.Call, in *as.StartInstanceRefreshInput) (*as.StartInstanceRefreshOutput, error) {
+func (s *Service) startInstanceRefresh(_ context.Context, c *wire.Call, given *as.StartInstanceRefreshInput) (*as.StartInstanceRefreshOutput, error) {
+	in, err := own(given)
+	if err != nil {
+		return nil, err
+	}
 	out := &as.StartInstanceRefreshOutput{}
 	return out, s.edit(c, in.AutoScalingGroupName, func(r *state.Region, g *state.Group) error {
 		if g.ActiveRefresh != "" {
