@@ -204,6 +204,14 @@ func TestRules(t *testing.T) {
 	if got := fmt.Sprint(order); got != "[5 10 default]" {
 		t.Errorf("priorities %s", got)
 	}
+	standard := out.Rules[2].RuleArn
+	shown, err := w.client.DescribeRules(t.Context(), &elbv2.DescribeRulesInput{RuleArns: []string{*standard, *rule.RuleArn}})
+	w.must(err)
+	if len(shown.Rules) != 2 || !*shown.Rules[0].IsDefault {
+		t.Errorf("%d rules", len(shown.Rules))
+	}
+	_, err = w.client.DeleteRule(t.Context(), &elbv2.DeleteRuleInput{RuleArn: standard})
+	wantError(t, err, "OperationNotPermitted", "")
 	for _, r := range out.Rules[:2] {
 		_, err = w.client.DeleteRule(t.Context(), &elbv2.DeleteRuleInput{RuleArn: r.RuleArn})
 		w.must(err)

@@ -114,6 +114,21 @@ func rule(r *state.Region, c *wire.Call, arn string) (*state.LoadBalancer, int, 
 	return nil, 0, 0, noRule()
 }
 
+// anyRule returns a rule of the caller, which may be a default one.
+func anyRule(r *state.Region, c *wire.Call, arn string) (types.Rule, error) {
+	owner := strings.Replace(arn[:max(0, strings.LastIndexByte(arn, '/'))], ":listener-rule/", ":listener/", 1)
+	b, i, err := listener(r, c, &owner)
+	if err != nil {
+		return types.Rule{}, noRule()
+	}
+	for _, rule := range rulesOf(b.Listeners[i]) {
+		if *rule.RuleArn == arn {
+			return rule, nil
+		}
+	}
+	return types.Rule{}, noRule()
+}
+
 // rulesOf returns the rules of a listener in their order, the default one last.
 func rulesOf(l state.Listener) []types.Rule {
 	rules := make([]types.Rule, 0, len(l.Rules)+1)
@@ -147,11 +162,11 @@ func (s *Service) describeRules(_ context.Context, c *wire.Call, in *elbv2.Descr
 			found = rulesOf(b.Listeners[i])
 		}
 		for _, arn := range in.RuleArns {
-			b, i, j, err := rule(r, c, arn)
+			one, err := anyRule(r, c, arn)
 			if err != nil {
 				return err
 			}
-			found = append(found, b.Listeners[i].Rules[j].Rule)
+			found = append(found, one)
 		}
 		var err error
 		out.Rules, out.NextMarker, err = kit.Paginate(found, page(c, in.PageSize, in.Marker))
@@ -161,7 +176,11 @@ func (s *Service) describeRules(_ context.Context, c *wire.Call, in *elbv2.Descr
 
 func (s *Service) deleteRule(_ context.Context, c *wire.Call, in *elbv2.DeleteRuleInput) (*elbv2.DeleteRuleOutput, error) {
 	return &elbv2.DeleteRuleOutput{}, s.store.Update(c.Region, func(r *state.Region) error {
-		b, i, j, err := rule(r, c, aws.ToString(in.RuleArn))
+		arn := aws.ToString(in.RuleArn)
+		if one, err := anyRule(r, c, arn); err == nil && *one.IsDefault {
+			return wire.Errorf("OperationNotPermitted", "Default rule '%s' cannot be deleted", arn)
+		}
+		b, i, j, err := rule(r, c, arn)
 		if err != nil {
 			return err
 		}

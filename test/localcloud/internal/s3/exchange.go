@@ -39,7 +39,7 @@ type conditions struct{ match, noneMatch string }
 func (c conditions) check(o *object) error {
 	switch {
 	case c.match != "" && o == nil:
-		return gofakes3.ErrNoSuchKey
+		return noKey()
 	case c.match != "" && !listed(c.match, o.ETag), c.noneMatch != "" && o != nil:
 		return gofakes3.ErrorMessage(gofakes3.ErrPreconditionFailed, "At least one of the pre-conditions you specified did not hold")
 	}
@@ -56,17 +56,31 @@ func listed(list, etag string) bool {
 	return false
 }
 
-// takeConditions returns the conditions of a write, and leaves in the headers, for the library, ETags without the number of parts.
+// noKey is the answer where an object is not there.
+func noKey() error {
+	return gofakes3.ErrorMessage(gofakes3.ErrNoSuchKey, "The specified key does not exist.")
+}
+
+// takeConditions takes the conditions of a write from the headers, for the shelf checks them where they hold. In those of a read it leaves, for the
+// library, ETags without the number of parts.
 func takeConditions(r *http.Request) conditions {
-	c := conditions{match: r.Header.Get("If-Match"), noneMatch: r.Header.Get("If-None-Match")}
 	parts := regexp.MustCompile(`\b([0-9a-f]{32})-[0-9]+\b`)
-	for _, name := range []string{"If-Match", "If-None-Match", "X-Amz-Copy-Source-If-Match", "X-Amz-Copy-Source-If-None-Match"} {
-		if v := r.Header.Get(name); v != "" {
-			r.Header.Set(name, parts.ReplaceAllString(v, "$1"))
-		}
+	for _, name := range []string{"X-Amz-Copy-Source-If-Match", "X-Amz-Copy-Source-If-None-Match"} {
+		shorten(r.Header, name, parts)
 	}
 	if r.Method == http.MethodGet || r.Method == http.MethodHead {
+		shorten(r.Header, "If-Match", parts)
+		shorten(r.Header, "If-None-Match", parts)
 		return conditions{}
 	}
+	c := conditions{match: r.Header.Get("If-Match"), noneMatch: r.Header.Get("If-None-Match")}
+	r.Header.Del("If-Match")
+	r.Header.Del("If-None-Match")
 	return c
+}
+
+func shorten(h http.Header, name string, parts *regexp.Regexp) {
+	if v := h.Get(name); v != "" {
+		h.Set(name, parts.ReplaceAllString(v, "$1"))
+	}
 }

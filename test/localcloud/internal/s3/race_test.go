@@ -90,6 +90,10 @@ func TestOneOfManySwaps(t *testing.T) {
 		}
 		_, err = w.put(c, "none", "x", func(in *awss3.PutObjectInput) { in.IfMatch = &etag })
 		wantError(w.T, err, "NoSuchKey")
+		_, err = c.CopyObject(w.Context(), &awss3.CopyObjectInput{
+			Bucket: aws.String(bucket), Key: aws.String("head"), CopySource: aws.String(bucket + "/head"), MetadataDirective: types.MetadataDirectiveReplace, IfNoneMatch: aws.String("*"),
+		})
+		wantError(w.T, err, "PreconditionFailed")
 	})
 }
 

@@ -236,7 +236,7 @@ func (s *shelf) find(name, key string, wanted bool) (*object, content, error) {
 	}
 	o := b.objects[key]
 	if o == nil {
-		return nil, content{}, gofakes3.KeyNotFound(key)
+		return nil, content{}, noKey()
 	}
 	if !wanted {
 		return o, content{}, nil
