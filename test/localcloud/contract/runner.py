@@ -48,6 +48,13 @@ def plain(value):
     return value.isoformat() if hasattr(value, "isoformat") else value
 
 
+def matches(got, want):
+    """Whether a value is the one that is wanted; ~ begins a pattern to be found in it."""
+    if isinstance(want, str) and want.startswith("~"):
+        return got is not None and re.search(want[1:], str(got)) is not None
+    return got == want
+
+
 def lookup(answer, path):
     """The value at a path such as Images.0.Tags, or None where it is absent; "Images.#" is a length."""
     for part in path.split("."):
@@ -138,14 +145,9 @@ class Run:
         if want is not None and not error:
             return f"got an answer, want {want}"
         if want is not None:
-            wrong = [k for k, v in want.items() if error[k] != v]
-            return f"got {error}, want {want}" if wrong else ""
+            return "" if all(matches(error[k], v) for k, v in want.items()) else f"got {error}, want {want}"
         for path, value in self.expand(step.get("want", {})).items():
-            got = lookup(answer, path)
-            if isinstance(value, str) and value.startswith("~"):
-                if got is None or not re.search(value[1:], str(got)):
-                    return f"{path} is {got!r}, want {value}"
-            elif got != value:
+            if not matches(got := lookup(answer, path), value):
                 return f"{path} is {got!r}, want {value!r}"
         for path in step.get("absent", []):
             if (got := lookup(answer, path)) is not None:
