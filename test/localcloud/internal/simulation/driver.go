@@ -62,13 +62,13 @@ func (d *Driver) Start(s compute.Spec) {
 	m.does, m.random, err = d.choose.script(&s)
 	switch {
 	case err != nil:
-		d.after(m, 0, func() {
-			d.end(m, compute.Ending{Code: "Client.InternalError", Message: "Client.InternalError: " + err.Error()})
+		d.after(m, 0, func() report {
+			return d.end(m, compute.Ending{Code: "Client.InternalError", Message: "Client.InternalError: " + err.Error()})
 		})
 	case m.does.Fail != "":
-		d.when(m, m.does.Boot, func() { d.end(m, compute.Ending{Code: m.does.Fail, Message: reason(m.does.Fail)}) })
+		d.when(m, m.does.Boot, func() report { return d.end(m, compute.Ending{Code: m.does.Fail, Message: reason(m.does.Fail)}) })
 	default:
-		d.when(m, m.does.Boot, func() { d.running(m) })
+		d.when(m, m.does.Boot, func() report { return d.running(m) })
 	}
 }
 
@@ -81,7 +81,7 @@ func (d *Driver) Stop(id string, force bool) {
 		return
 	}
 	m.power(stopping)
-	ended := func() { d.end(m, compute.Ending{}) }
+	ended := func() report { return d.end(m, compute.Ending{}) }
 	if force {
 		d.after(m, time.Second, ended)
 	} else {
@@ -99,7 +99,7 @@ func (d *Driver) Terminate(id string) {
 	}
 	was := m.phase
 	m.power(terminating)
-	ended := func() { d.end(m, compute.Ending{}) }
+	ended := func() report { return d.end(m, compute.Ending{}) }
 	if was == off {
 		d.after(m, 0, ended) // nothing has to be shut down
 	} else {
@@ -127,17 +127,20 @@ func (d *Driver) Console(id string) []byte {
 	return nil
 }
 
-// running is called when the boot time of a machine has passed.
-func (d *Driver) running(m *machine) {
-	d.mu.Lock()
+// report is what the observer is to be told when the lock is free.
+type report func(o compute.Observer)
+
+// running comes when the boot time of a machine has passed. The lock is held, as in all that after calls.
+func (d *Driver) running(m *machine) report {
 	m.phase = up
 	d.guest(m)
-	d.when(m, m.does.SickAfter, func() { d.sicken(m) })
-	d.when(m, m.does.DiesAfter, func() { d.end(m, compute.Ending{}) })
 	d.checks(m)
-	id, addresses := m.id, m.addresses
-	d.mu.Unlock()
-	d.observer.Running(m.region, id, addresses)
+	d.when(m, m.does.SickAfter, func() report {
+		m.sick, m.answers = true, false
+		return d.status(m, false)
+	})
+	d.when(m, m.does.DiesAfter, func() report { return d.end(m, compute.Ending{}) })
+	return func(o compute.Observer) { o.Running(m.region, m.id, m.addresses) }
 }
 
 // checks sets the time of the first status checks that say something.
@@ -146,50 +149,38 @@ func (d *Driver) checks(m *machine) {
 	if !passes {
 		wait, _ = d.choose.usual.Status.Pick(m.random)
 	}
-	d.after(m, wait, func() { d.status(m, passes) })
+	d.after(m, wait, func() report { return d.status(m, passes && !m.sick) })
 }
 
-// status tells what the status checks find.
-func (d *Driver) status(m *machine, healthy bool) {
-	d.mu.Lock()
-	healthy = healthy && !m.sick
-	d.mu.Unlock()
-	d.observer.Status(m.region, m.id, healthy)
+func (d *Driver) status(m *machine, healthy bool) report {
+	return func(o compute.Observer) { o.Status(m.region, m.id, healthy) }
 }
 
-// guest sets the time at which the guest has booted: one that never gets well at the usual one, for its console. The lock is held.
+// guest sets the time at which the guest has booted: one that never gets well at the usual one, for its console.
 func (d *Driver) guest(m *machine) {
 	wait, well := m.does.Healthy.Pick(m.random)
 	if !well {
 		wait, _ = d.choose.usual.Healthy.Pick(m.random)
 	}
-	d.after(m, wait, func() {
-		d.mu.Lock()
-		defer d.mu.Unlock()
-		m.shown, m.answers = true, well && !m.sick
+	m.boots++
+	boot := m.boots
+	d.after(m, wait, func() report {
+		if m.boots == boot {
+			m.shown, m.answers = true, well && !m.sick
+		}
+		return nil
 	})
 }
 
-func (d *Driver) sicken(m *machine) {
-	d.mu.Lock()
-	m.sick, m.answers = true, false
-	d.mu.Unlock()
-	d.observer.Status(m.region, m.id, false)
-}
-
-// end powers a machine off and says so.
-func (d *Driver) end(m *machine, e compute.Ending) {
-	d.mu.Lock()
+// end powers a machine off.
+func (d *Driver) end(m *machine, e compute.Ending) report {
 	next := off
 	if m.phase == terminating {
 		next = gone
-	}
-	m.power(next)
-	if next == gone {
 		d.clock.AfterFunc(remember, func() { d.forget(m.id) })
 	}
-	d.mu.Unlock()
-	d.observer.Ended(m.region, m.id, e)
+	m.power(next)
+	return func(o compute.Observer) { o.Ended(m.region, m.id, e) }
 }
 
 func (d *Driver) forget(id string) {
@@ -198,23 +189,29 @@ func (d *Driver) forget(id string) {
 	delete(d.machines, id)
 }
 
-// when calls f when a span of a machine has passed, unless its power changed meanwhile. The lock is held.
-func (d *Driver) when(m *machine, s *clock.Span, f func()) {
+// when is after with a span of the machine's; nothing comes of one that never ends.
+func (d *Driver) when(m *machine, s *clock.Span, f func() report) {
 	if wait, ever := s.Pick(m.random); ever {
 		d.after(m, wait, f)
 	}
 }
 
-// after calls f, without the lock, when a time has passed, unless the power of the machine changed meanwhile. The lock is held.
-func (d *Driver) after(m *machine, wait time.Duration, f func()) {
+// after calls f when a time has passed, unless the power of the machine changed meanwhile, and then tells the observer what f says. The lock is
+// held, here and while f is called.
+func (d *Driver) after(m *machine, wait time.Duration, f func() report) {
 	turn := m.turn
-	timer := d.clock.AfterFunc(wait, func() {
-		d.mu.Lock()
-		stale := m.turn != turn
-		d.mu.Unlock()
-		if !stale {
-			f()
+	m.timers = append(m.timers, d.clock.AfterFunc(wait, func() {
+		if tell := d.due(m, turn, f); tell != nil {
+			tell(d.observer)
 		}
-	})
-	m.timers = append(m.timers, timer)
+	}))
+}
+
+func (d *Driver) due(m *machine, turn int, f func() report) report {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if m.turn != turn {
+		return nil
+	}
+	return f()
 }

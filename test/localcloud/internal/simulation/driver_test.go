@@ -194,6 +194,21 @@ func TestReboot(t *testing.T) {
 	}
 }
 
+func TestRebootWhileTheGuestBoots(t *testing.T) {
+	w := newWorld(t, "")
+	w.Start(spec("i-1"))
+	w.clock.Advance(14 * time.Second)
+	w.Reboot("i-1")
+	w.clock.Advance(25 * time.Second)
+	if got := w.probe("TCP"); got != "false Target.FailedHealthChecks" {
+		t.Errorf("39 s after its start, 25 s after its reboot: %s", got)
+	}
+	w.clock.Advance(5 * time.Second)
+	if got := w.probe("TCP"); got != "true " {
+		t.Errorf("30 s after its reboot: %s", got)
+	}
+}
+
 func TestUnknownInstances(t *testing.T) {
 	w := newWorld(t, "")
 	w.Stop("i-1", false)
@@ -339,5 +354,32 @@ func TestTensOfThousandsOfInstances(t *testing.T) {
 	}
 	if more := runtime.NumGoroutine() - before; more > 0 {
 		t.Errorf("they need %d goroutines", more)
+	}
+}
+
+// Requests come while the clock runs: whatever they meet, an instance that was told to end never runs again.
+func TestCallsBesideTheClock(t *testing.T) {
+	w := newWorld(t, "version: 1\ndefault: { boot: 1s..5s, terminate: 1s..5s, dies-after: 1s..9s }")
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for range 500 {
+			w.clock.Advance(100 * time.Millisecond)
+		}
+	}()
+	for i := range 500 {
+		id := fmt.Sprintf("i-%d", i)
+		w.Start(spec(id))
+		w.Probe(id, compute.Check{Timeout: time.Second}, func(bool, string) {})
+		w.Terminate(id)
+	}
+	<-done
+	w.clock.Advance(2 * time.Hour)
+	said := w.said.take()
+	if n := strings.Count(said, "ended"); n < 500 {
+		t.Errorf("%d of 500 ended", n)
+	}
+	if n, _ := w.clock.Pending(); n != 0 {
+		t.Errorf("%d calls are left on the clock", n)
 	}
 }

@@ -31,6 +31,7 @@ type machine struct {
 	phase   phase
 	turn    int // of the power: what was planned in an earlier turn is stale
 	timers  []clock.Timer
+	boots   int  // of the guest
 	answers bool // probes
 	sick    bool
 	shown   bool // the console has text
