@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -53,13 +54,34 @@ func with(header map[string]string, more ...string) map[string]string {
 	return header
 }
 
-func FuzzEC2(f *testing.F) {
-	for _, seed := range []string{
+// ec2Seeds, querySeeds and jsonSeeds are bodies to start from.
+func ec2Seeds() []string {
+	return []string{
 		"Action=RunInstances&Version=2016-11-15&MinCount=1&MaxCount=1&TagSpecification.1.Tag.2.Key=a", "Action=DescribeImages&ImageId.1=&DryRun=true",
 		"Action=ImportKeyPair&KeyName=a&PublicKeyMaterial=%ff", "Action=CopySnapshot&DestinationRegion=x&DestinationRegion.1.2=y", "Action.1=x&Action=RunInstances",
 		"Action=CreateLaunchTemplate&LaunchTemplateName=a&LaunchTemplateData.NetworkInterface.1.PrivateIpAddresses.1.Primary=1", "Filter.-1.Name=a&Filter.00.Name=&Filter..=", "=&&=",
 		"Action=DescribeSpotPriceHistory&StartTime=2026-09-27T04:28:26Z&EndTime=1e300",
-	} {
+	}
+}
+
+func querySeeds() []string {
+	return []string{
+		"Action=CreateAutoScalingGroup&AutoScalingGroupName=a&MinSize=0&MaxSize=1&Tags.member.1.Key=k", "Action=DescribeAutoScalingGroups&AutoScalingGroupNames=",
+		"Action=PutScalingPolicy&StepAdjustments.member.1.MetricIntervalLowerBound=NaN", "Action=DescribePolicies&PolicyNames.member.x=a&PolicyNames.member.1.2=b",
+		"Action=StartInstanceRefresh&AutoScalingGroupName=a&Preferences.CheckpointPercentages.member.1=x",
+	}
+}
+
+func jsonSeeds() []string {
+	return []string{
+		`{"Name":"a","Value":"b","Tags":[{"Key":"k","Value":null}]}`, `{"Name":{"Name":[[]]}}`, `[]`, `"`, `{"MaxResults":1e99}`,
+		`{"Namespace":"n","MetricData":[{"MetricName":"m","Timestamp":1.5,"Values":[1,2.5],"Dimensions":[{"Name":"a","Value":"b"}]}]}`,
+		strings.Repeat(`{"Name":`, 20000),
+	}
+}
+
+func FuzzEC2(f *testing.F) {
+	for _, seed := range ec2Seeds() {
 		f.Add(seed)
 	}
 	g, _ := everything(f, nil)
@@ -67,11 +89,7 @@ func FuzzEC2(f *testing.F) {
 }
 
 func FuzzQuery(f *testing.F) {
-	for _, seed := range []string{
-		"Action=CreateAutoScalingGroup&AutoScalingGroupName=a&MinSize=0&MaxSize=1&Tags.member.1.Key=k", "Action=DescribeAutoScalingGroups&AutoScalingGroupNames=",
-		"Action=PutScalingPolicy&StepAdjustments.member.1.MetricIntervalLowerBound=NaN", "Action=DescribePolicies&PolicyNames.member.x=a&PolicyNames.member.1.2=b",
-		"Action=StartInstanceRefresh&AutoScalingGroupName=a&Preferences.CheckpointPercentages.member.1=x",
-	} {
+	for _, seed := range querySeeds() {
 		f.Add("autoscaling", seed)
 		f.Add("elasticloadbalancing", seed)
 		f.Add("monitoring", seed)
@@ -98,7 +116,7 @@ func FuzzREST(f *testing.F) {
 }
 
 func FuzzJSON(f *testing.F) {
-	for _, seed := range []string{`{"Name":"a","Value":"b","Tags":[{"Key":"k","Value":null}]}`, `{"Name":{"Name":[[]]}}`, `[]`, `"`, `{"MaxResults":1e99}`, strings.Repeat(`{"Name":`, 20000)} {
+	for _, seed := range jsonSeeds() {
 		f.Add("ssm", "AmazonSSM.PutParameter", seed)
 		f.Add("monitoring", "GraniteServiceVersion20100801.PutMetricData", seed)
 	}
@@ -111,8 +129,10 @@ func FuzzJSON(f *testing.F) {
 	})
 }
 
-func FuzzCBOR(f *testing.F) {
+func cborSeeds(t testing.TB) []string {
+	t.Helper()
 	datum := map[string]any{"MetricName": "m", "Timestamp": cbor.Tag{Number: 1, Content: 1.5}, "Value": 1}
+	seeds := []string{"\xbf\x9f\xff", "\xc1\xfb\x7f\xf0\x00\x00\x00\x00\x00\x00"}
 	for _, v := range []any{
 		map[string]any{"AlarmNames": []string{"a"}},
 		map[string]any{"Namespace": "a", "MetricData": []any{datum}},
@@ -123,13 +143,18 @@ func FuzzCBOR(f *testing.F) {
 	} {
 		b, err := cbor.Marshal(v)
 		if err != nil {
-			f.Fatal(err)
+			t.Fatal(err)
 		}
-		f.Add("PutMetricData", b)
-		f.Add("DeleteAlarms", b)
+		seeds = append(seeds, string(b))
 	}
-	f.Add("DeleteAlarms", []byte{0xbf, 0x9f, 0xff})
-	f.Add("DeleteAlarms", []byte{0xc1, 0xfb, 0x7f, 0xf0, 0, 0, 0, 0, 0, 0})
+	return seeds
+}
+
+func FuzzCBOR(f *testing.F) {
+	for _, seed := range cborSeeds(f) {
+		f.Add("PutMetricData", []byte(seed))
+		f.Add("DeleteAlarms", []byte(seed))
+	}
 	g, _ := everything(f, nil)
 	f.Fuzz(func(t *testing.T, operation string, body []byte) {
 		judge(t, g, "POST", "/service/GraniteServiceVersion20100801/operation/"+url.PathEscape(operation), string(body), with(signedFor("monitoring"), "Smithy-Protocol", "rpc-v2-cbor"))
@@ -145,4 +170,56 @@ func FuzzSignature(f *testing.F) {
 	f.Fuzz(func(t *testing.T, authorization, date, query string) {
 		judge(t, g, "POST", "/?"+query, "Action=DescribeInstances&Version=2016-11-15", map[string]string{"Authorization": authorization, "X-Amz-Date": date})
 	})
+}
+
+// Mutations of the seeds, the same ones in every run, for where nobody fuzzes.
+func TestMutations(t *testing.T) {
+	g, _ := everything(t, nil)
+	c := newChance(1)
+	for range 100 {
+		for _, seed := range ec2Seeds() {
+			judge(t, g, "POST", "/", c.mutate(seed), signedFor("ec2"))
+		}
+		for _, seed := range querySeeds() {
+			judge(t, g, "POST", "/", c.mutate(seed), signedFor("autoscaling"))
+		}
+		for _, seed := range jsonSeeds() {
+			judge(t, g, "POST", "/", c.mutate(seed), with(signedFor("ssm"), "X-Amz-Target", "AmazonSSM.PutParameter"))
+			judge(t, g, "POST", "/", c.mutate(seed), with(signedFor("monitoring"), "X-Amz-Target", "GraniteServiceVersion20100801.PutMetricData"))
+			judge(t, g, "POST", "/snapshots", c.mutate(seed), signedFor("ebs"))
+		}
+		for _, seed := range cborSeeds(t) {
+			judge(t, g, "POST", "/service/GraniteServiceVersion20100801/operation/PutMetricData", c.mutate(seed), signedFor("monitoring"))
+		}
+		judge(t, g, "GET", c.mutate("/snapshots/snap-0/blocks/1?blockToken=a&maxResults=100"), "", signedFor("ebs"))
+		header := signedFor("ec2")
+		header["Authorization"] = c.mutate(header["Authorization"])
+		judge(t, g, "POST", "/", "Action=DescribeInstances", header)
+	}
+}
+
+// mutate changes a text in a few places.
+func (c chance) mutate(s string) string {
+	b := []byte(s)
+	for range 1 + c.IntN(4) {
+		if len(b) == 0 {
+			return ""
+		}
+		at := c.IntN(len(b))
+		switch c.IntN(5) {
+		case 0:
+			b = append(b[:at:at], b[at+1:]...)
+		case 1:
+			b[at] = byte(c.IntN(256))
+		case 2:
+			const special = "\x00.&=%{}[]\",:/0123456789-\xff\xbf\x9f"
+			b = slices.Insert(b, at, special[c.IntN(len(special))])
+		case 3:
+			end := min(at+c.IntN(16), len(b))
+			b = slices.Concat(b[:end], b[at:end], b[end:])
+		default:
+			b = b[:at]
+		}
+	}
+	return string(b)
 }
