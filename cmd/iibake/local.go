@@ -27,7 +27,7 @@ func localCommand(con *console) *cli.Command {
 			"one has another --state folder and another --port.",
 		Subcommands: []*cli.Command{
 			localUpCommand(con), localDownCommand(con), localStatusCommand(con), localResetCommand(con),
-			localEnvCommand(con), localConsoleCommand(con), localLogsCommand(con),
+			localEnvCommand(con), localImportCommand(con), localConsoleCommand(con), localLogsCommand(con),
 		},
 		Action: func(c *cli.Context) error {
 			if c.Args().Present() {

@@ -16,8 +16,7 @@ func localEnvCommand(con *console) *cli.Command {
 		Flags: []cli.Flag{
 			stateFlag(), outputFlag(),
 			&cli.StringFlag{Name: "shell", Value: "bash", Usage: "write it for `SHELL`: bash, zsh, fish or powershell", Action: oneOf("shell", "bash", "zsh", "fish", "powershell")},
-			&cli.StringFlag{Name: "region", Value: "eu-west-1", Usage: "of `REGION`; every one exists"},
-			&cli.StringFlag{Name: "account", Value: defaultAccount, Usage: "of the account with this `NUMBER`; every one exists", Action: checkAccount},
+			regionFlag(), accountFlag(),
 		},
 		Action: func(c *cli.Context) error {
 			if _, err := operands(c); err != nil {
@@ -34,6 +33,14 @@ func localEnvCommand(con *console) *cli.Command {
 			return writeEnvironment(con, c.String("shell"), env)
 		},
 	}
+}
+
+func regionFlag() cli.Flag {
+	return &cli.StringFlag{Name: "region", Value: "eu-west-1", Usage: "in `REGION`; every one exists"}
+}
+
+func accountFlag() cli.Flag {
+	return &cli.StringFlag{Name: "account", Value: defaultAccount, Usage: "as the account of twelve `DIGITS`; every one exists", Action: checkAccount}
 }
 
 // defaultAccount is the one whose access key env prints.

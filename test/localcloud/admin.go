@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/iibake/iibake/bake"
+	"github.com/iibake/iibake/bake/disk"
 	"github.com/iibake/iibake/test/localcloud/admin"
 )
 
@@ -37,6 +39,7 @@ func (c *Cloud) adminRoutes() http.Handler {
 	handle("GET "+admin.Prefix+"console", func(r *http.Request) (any, error) { return c.console(r.FormValue("instance")) })
 	handle("POST "+admin.Prefix+"reset", func(*http.Request) (any, error) { return struct{}{}, c.Reset() })
 	handle("POST "+admin.Prefix+"clock", c.advanceClock)
+	handle("POST "+admin.Prefix+"images", c.postImage)
 	handle("PUT "+admin.Prefix+"faults", c.putFaults)
 	mux.HandleFunc(admin.Prefix, func(w http.ResponseWriter, r *http.Request) {
 		writeError(w, http.StatusNotFound, fmt.Errorf("%s %s: %w", r.Method, r.URL.Path, errNotFound))
@@ -63,14 +66,25 @@ func (c *Cloud) putFaults(r *http.Request) (any, error) {
 	return struct{}{}, c.SetFaults(Document{Name: "faults", Text: text})
 }
 
+func (c *Cloud) postImage(r *http.Request) (any, error) {
+	var img admin.Image
+	d := json.NewDecoder(http.MaxBytesReader(nil, r.Body, maxDocument))
+	d.DisallowUnknownFields()
+	if err := d.Decode(&img); err != nil {
+		return nil, fmt.Errorf("image: %w: %w", errRequest, err)
+	}
+	id, err := c.Import(r.Context(), img)
+	return map[string]string{"id": id}, err
+}
+
 // errRequest is wrapped when a request makes no sense.
 var errRequest = errors.New("bad request")
 
 func statusOf(err error) int {
 	switch {
-	case errors.Is(err, errNotFound):
+	case errors.Is(err, errNotFound), errors.Is(err, disk.ErrNotFound):
 		return http.StatusNotFound
-	case errors.Is(err, errRequest):
+	case errors.Is(err, errRequest), errors.Is(err, bake.ErrInvalid):
 		return http.StatusBadRequest
 	case errors.Is(err, ErrSimulatedOnly):
 		return http.StatusConflict

@@ -118,7 +118,7 @@ func (c *Cloud) Reset() error {
 	if e == nil {
 		return errClosed
 	}
-	if err := errors.Join(e.close(), c.config.forget()); err != nil {
+	if err := errors.Join(e.release(), e.close(), c.config.forget()); err != nil {
 		return fmt.Errorf("reset the local cloud: %w", err)
 	}
 	e, err := startEngine(c.config)

@@ -18,6 +18,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 
 	"github.com/iibake/iibake/bake"
+	"github.com/iibake/iibake/bake/disk"
 	"github.com/iibake/iibake/test/localcloud"
 	"github.com/iibake/iibake/test/localcloud/admin"
 )
@@ -278,6 +279,63 @@ func TestFaults(t *testing.T) {
 	if _, err := whoAmI(t.Context(), config(cloud)); err != nil {
 		t.Error(err)
 	}
+}
+
+// An image of the store becomes an AMI, whose blocks no collection takes until the cloud forgets it, in whatever way.
+func TestImport(t *testing.T) {
+	for name, forget := range map[string]func(*localcloud.Cloud, string) error{
+		"reset":  func(c *localcloud.Cloud, _ string) error { return c.Reset() },
+		"forget": func(c *localcloud.Cloud, dir string) error { return errors.Join(c.Close(), localcloud.Forget(dir)) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			blocks, dir := t.TempDir(), t.TempDir()
+			digest := storeDisk(t, blocks)
+			cloud := simulated(t, localcloud.Config{Dir: dir, Blocks: blocks})
+			img := admin.Image{Region: "eu-west-1", Account: account, Name: "web", Disk: digest, Arch: bake.AMD64}
+			id, err := adminOf(cloud).Import(t.Context(), img)
+			if err != nil || !strings.HasPrefix(id, "ami-") {
+				t.Fatal(id, err)
+			}
+			if _, err := adminOf(cloud).Import(t.Context(), img); err == nil || !strings.Contains(err.Error(), "already in use") {
+				t.Errorf("twice: %v", err)
+			}
+			img.Name, img.Disk = "other", bake.DigestOf([]byte("nothing"))
+			if _, err := adminOf(cloud).Import(t.Context(), img); err == nil || !strings.Contains(err.Error(), "not in the store") {
+				t.Errorf("without a disk: %v", err)
+			}
+			if n := collectable(t, blocks); n != 0 {
+				t.Errorf("%d blocks of the image can be collected", n)
+			}
+			ok(t, forget(cloud, dir))
+			if n := collectable(t, blocks); n != 1 {
+				t.Errorf("%d blocks can be collected after the cloud has forgotten its image, want 1", n)
+			}
+		})
+	}
+}
+
+func storeDisk(t *testing.T, dir string) bake.Digest {
+	t.Helper()
+	f, err := os.CreateTemp(t.TempDir(), "")
+	ok(t, err)
+	defer func() { _ = f.Close() }()
+	_, err = f.WriteString("a disk")
+	ok(t, errors.Join(err, f.Truncate(int64(8*bake.MiB))))
+	store, err := disk.Open(dir)
+	ok(t, err)
+	digest, err := store.Import(t.Context(), f, "", nil)
+	ok(t, errors.Join(err, store.Close()))
+	return digest
+}
+
+// collectable returns how many blocks of a store nobody holds.
+func collectable(t *testing.T, dir string) int {
+	t.Helper()
+	store, err := disk.Open(dir)
+	ok(t, err)
+	found, err := store.Collect(t.Context(), nil, 0, true)
+	ok(t, errors.Join(err, store.Close()))
+	return found.Blocks
 }
 
 // Nobody but this host may ask for the administration: no other host, and no page in a browser.

@@ -19,6 +19,7 @@ func (e *engine) addCompute(a *assembly) error {
 	images := image.New(e.store, e.blocks)
 	images.SetWindows(e.faults)
 	e.closers = append(e.closers, func() error { images.Close(); return nil })
+	e.images = images
 	a.add("ec2", images)
 	instances := instance.New(e.store)
 	instances.ResolveWith(ssm.Resolve)

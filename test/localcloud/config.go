@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"github.com/iibake/iibake/bake"
+	"github.com/iibake/iibake/bake/disk"
+	"github.com/iibake/iibake/test/localcloud/internal/clock"
 	"github.com/iibake/iibake/test/localcloud/internal/state"
 )
 
@@ -192,8 +194,12 @@ func IsNew(dir string) bool {
 	return errors.Is(err, fs.ErrNotExist)
 }
 
-// Forget removes everything that a cloud that is not up has left in its state folder.
+// Forget removes everything that a cloud that is not up has left in its state folder, also one that New cannot go on with. Where the blocks are in
+// another folder, and the records cannot be read, some blocks stay there.
 func Forget(dir string) error {
+	if !IsNew(dir) {
+		releaseBlocks(dir)
+	}
 	c := Config{Dir: dir, Blocks: filepath.Join(dir, storeName)}
 	if err := c.forget(); err != nil {
 		return fmt.Errorf("forget the local cloud: %w", err)
@@ -203,6 +209,25 @@ func Forget(dir string) error {
 		return fmt.Errorf("forget the local cloud: %w", err)
 	}
 	return nil
+}
+
+// releaseBlocks gives up what the snapshots of a cloud that is not up hold in the block store, as far as that can be found out.
+func releaseBlocks(dir string) {
+	var is identity
+	body, err := os.ReadFile(filepath.Join(dir, identityName))
+	if err != nil || json.Unmarshal(body, &is) != nil || is.Blocks == filepath.Join(dir, storeName) {
+		return
+	}
+	e := engine{}
+	if e.store, err = state.Open(dir, clock.Real{}); err != nil {
+		return
+	}
+	defer func() { _ = e.store.Close() }()
+	if e.blocks, err = disk.Open(is.Blocks); err != nil {
+		return
+	}
+	defer func() { _ = e.blocks.Close() }()
+	_ = e.release()
 }
 
 // Why a state folder cannot be used.

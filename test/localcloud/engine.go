@@ -11,6 +11,7 @@ import (
 	"github.com/iibake/iibake/test/localcloud/internal/clock"
 	"github.com/iibake/iibake/test/localcloud/internal/compute"
 	"github.com/iibake/iibake/test/localcloud/internal/fault"
+	"github.com/iibake/iibake/test/localcloud/internal/image"
 	"github.com/iibake/iibake/test/localcloud/internal/s3"
 	"github.com/iibake/iibake/test/localcloud/internal/state"
 )
@@ -27,6 +28,7 @@ type engine struct {
 	driver   compute.Driver
 	faults   *fault.Rules
 	buckets  *s3.Server
+	images   *image.Service
 	services http.Handler
 	closers  []func() error // the last one first
 

@@ -12,6 +12,8 @@ import (
 	"net/url"
 	"strings"
 	"time"
+
+	"github.com/iibake/iibake/bake"
 )
 
 // Prefix is that of the paths.
@@ -59,6 +61,16 @@ type Resource struct {
 	ID      string `json:"id"`   // or its name, where it has no identifier
 }
 
+// Image is a disk of the block store that is to be an AMI.
+type Image struct {
+	Region  string            `json:"region"`
+	Account string            `json:"account"`
+	Name    string            `json:"name"` // no other image of the account has it
+	Disk    bake.Digest       `json:"disk"` // its manifest
+	Arch    bake.Arch         `json:"arch"`
+	Tags    map[string]string `json:"tags,omitempty"`
+}
+
 // Client asks a cloud. Its errors repeat what the cloud said.
 type Client struct {
 	Endpoint string       // such as http://127.0.0.1:4580
@@ -93,6 +105,19 @@ func (c Client) Advance(ctx context.Context, d time.Duration) (time.Time, error)
 // SetFaults replaces the rules by which the cloud fails; an empty document removes them all.
 func (c Client) SetFaults(ctx context.Context, rules []byte) error {
 	return c.call(ctx, http.MethodPut, "faults", rules, nil)
+}
+
+// Import registers an image whose blocks are in the cloud's store already, and returns its id.
+func (c Client) Import(ctx context.Context, img Image) (id string, err error) {
+	body, err := json.Marshal(img)
+	if err != nil {
+		return "", err
+	}
+	var answer struct {
+		ID string `json:"id"`
+	}
+	err = c.call(ctx, http.MethodPost, "images", body, &answer)
+	return answer.ID, err
 }
 
 // Leaked returns the resources that exist.
