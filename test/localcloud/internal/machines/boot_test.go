@@ -52,7 +52,9 @@ func debian(t *testing.T) (*disk.Store, bake.Digest) {
 	run(bin, "init")
 	run("git", "add", ".")
 	run("git", "commit", "-qm", "Start")
-	var baked []struct{ Disk bake.Digest }
+	var baked []struct {
+		Disk bake.Digest `json:"disk"`
+	}
 	if out := run(bin, "build", "base", "--skip-test", "--output", "json"); json.Unmarshal(out, &baked) != nil || len(baked) != 1 {
 		t.Fatalf("%s", out)
 	}

@@ -21,10 +21,17 @@ import (
 
 var _ compute.Driver = (*machines.Driver)(nil)
 
-// shows waits until the console shows a text.
-func shows(t *testing.T, d *machines.Driver, id, text string) {
+// shows waits until the console of i-1 shows a text.
+func shows(t *testing.T, d *machines.Driver, text string) {
 	t.Helper()
-	until(t, "the console shows "+text, func() bool { return bytes.Contains(d.Console(id), []byte(text)) })
+	until(t, "the console shows "+text, func() bool { return bytes.Contains(d.Console("i-1"), []byte(text)) })
+}
+
+// dial connects to a port of this host.
+func dial(t *testing.T, address, port string) (net.Conn, error) {
+	t.Helper()
+	var d net.Dialer
+	return d.DialContext(t.Context(), "tcp", net.JoinHostPort(address, port))
 }
 
 const never = time.Hour
@@ -46,9 +53,9 @@ func TestLife(t *testing.T) {
 	if ip := net.ParseIP(a.Private); !ip.IsLoopback() || a.Public != a.Private || a.Private == "127.0.0.1" {
 		t.Errorf("%+v", a)
 	}
-	shows(t, d, "i-1", "up")
+	shows(t, d, "up")
 	d.Reboot("i-1")
-	shows(t, d, "i-1", "up up")
+	shows(t, d, "up up")
 	if next[compute.Addresses](t, seen, "i-1") != a {
 		t.Error("it has another address after a reboot")
 	}
@@ -84,10 +91,10 @@ func TestDeafGuest(t *testing.T) {
 	d.SetPace(time.Millisecond, 50*time.Millisecond, never, never, never)
 	d.Start(small("i-1", root))
 	seen.running(t, "i-1")
-	shows(t, d, "i-1", "up")
+	shows(t, d, "up")
 	d.Reboot("i-1") // as hard as it takes
 	seen.running(t, "i-1")
-	shows(t, d, "i-1", "up up")
+	shows(t, d, "up up")
 	d.Stop("i-1", false)
 	if e := seen.ended(t, "i-1"); e != (compute.Ending{}) {
 		t.Errorf("stopped: %+v", e)
@@ -190,7 +197,7 @@ func TestNetwork(t *testing.T) {
 	d.Start(spec)
 	address := seen.running(t, "i-1").Public
 	seen.healthy(t, "i-1", false) // it does not use its network in time
-	if c, err := net.Dial("tcp", address+":8080"); err == nil {
+	if c, err := dial(t, address, "8080"); err == nil {
 		t.Error("somebody answers", c.Close())
 	}
 	g := vnettest.Boot(t, func(c net.Conn) { d.Plug("i-1", c) })
@@ -201,7 +208,7 @@ func TestNetwork(t *testing.T) {
 	})
 	seen.healthy(t, "i-1", true)
 	reads := func(port string) string {
-		c, err := net.Dial("tcp", net.JoinHostPort(address, port))
+		c, err := dial(t, address, port)
 		if errors.Is(err, syscall.ECONNREFUSED) {
 			return "refused"
 		}
@@ -246,7 +253,11 @@ func TestNetwork(t *testing.T) {
 
 func body(t *testing.T, c *http.Client, url string) string {
 	t.Helper()
-	r, err := c.Get(url)
+	q, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := c.Do(q)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -329,7 +340,7 @@ func TestSnapshot(t *testing.T) {
 	spec.Disks = append(spec.Disks, compute.Disk{Device: "/dev/sdb", Volume: "vol-2", Size: 8 * bake.MiB})
 	d.Start(spec)
 	seen.running(t, "i-1")
-	shows(t, d, "i-1", "written")
+	shows(t, d, "written")
 	check := func() {
 		t.Helper()
 		got, err := d.Snapshot(t.Context(), "i-1", "/dev/xvda")

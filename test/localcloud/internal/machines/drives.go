@@ -21,8 +21,16 @@ import (
 
 // record is what is kept of an instance beside its disks.
 type record struct {
-	Region string         `json:"region"`
-	Disks  []compute.Disk `json:"disks"`
+	Region string       `json:"region"`
+	Disks  []diskRecord `json:"disks"`
+}
+
+// diskRecord is a disk as it was made: see compute.Disk.
+type diskRecord struct {
+	Device string      `json:"device"`
+	Volume string      `json:"volume"`
+	Image  bake.Digest `json:"image,omitempty"`
+	Size   int64       `json:"size"` // bytes
 }
 
 const (
@@ -76,8 +84,8 @@ func (d *Driver) remove(id string) error {
 		return err
 	}
 	for _, v := range r.Disks {
-		if v.Disk != "" {
-			if err := d.c.Blocks.Release(holdName(id, v)); err != nil {
+		if v.Image != "" {
+			if err := d.c.Blocks.Release(holdName(id, v.Volume)); err != nil {
 				return err
 			}
 		}
@@ -86,7 +94,7 @@ func (d *Driver) remove(id string) error {
 }
 
 // holdName is the name under which the image of a disk is kept in the store.
-func holdName(id string, v compute.Disk) string { return "machine-" + id + "-" + v.Volume }
+func holdName(id, volume string) string { return "machine-" + id + "-" + volume }
 
 func (d *Driver) record(id string) (r record, err error) {
 	body, err := os.ReadFile(d.path(id, recordName))
@@ -154,42 +162,50 @@ func (d *Driver) openDrives(ctx context.Context, s compute.Spec) (_ *drives, err
 }
 
 // plan returns the disks to open: those that have been there stay as they were made, whatever became of the snapshot.
-func (d *Driver) plan(s compute.Spec) ([]compute.Disk, error) {
+func (d *Driver) plan(s compute.Spec) ([]diskRecord, error) {
 	old, err := d.record(s.ID)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}
-	disks := slices.Clone(s.Disks)
-	for i, v := range disks {
+	disks := make([]diskRecord, 0, len(s.Disks))
+	for _, v := range s.Disks {
 		if filepath.Base(v.Volume) != v.Volume || v.Volume == "." || v.Volume == "" {
 			return nil, fmt.Errorf("%w volume id %q", bake.ErrInvalid, v.Volume)
 		}
+		is := diskRecord{Device: v.Device, Volume: v.Volume, Image: v.Disk, Size: int64(v.Size)}
 		for _, was := range old.Disks {
-			if was.Volume == v.Volume {
-				disks[i].Disk, disks[i].Size = was.Disk, was.Size
+			if was.Volume == is.Volume {
+				is.Image, is.Size = was.Image, was.Size
 			}
 		}
+		disks = append(disks, is)
 	}
-	return disks, d.keepRecord(s.ID, record{Region: s.Region, Disks: disks})
+	all := slices.Clone(disks)
+	for _, was := range old.Disks { // one that is not attached any more is given up with the instance
+		if !slices.ContainsFunc(all, func(v diskRecord) bool { return v.Volume == was.Volume }) {
+			all = append(all, was)
+		}
+	}
+	return disks, d.keepRecord(s.ID, record{Region: s.Region, Disks: all})
 }
 
-func (d *Driver) openDrive(ctx context.Context, id string, v compute.Disk, ds *drives) error {
+func (d *Driver) openDrive(ctx context.Context, id string, v diskRecord, ds *drives) error {
 	drive := machine.Drive{Serial: strings.ReplaceAll(v.Volume, "-", "")}
 	size := v.Size
-	if v.Disk != "" {
-		if err := d.c.Blocks.Keep(ctx, holdName(id, v), v.Disk); err != nil {
+	if v.Image != "" {
+		if err := d.c.Blocks.Keep(ctx, holdName(id, v.Volume), v.Image); err != nil {
 			return err
 		}
-		image, leave, err := d.images.Open(ctx, v.Disk)
+		image, leave, err := d.images.Open(ctx, v.Image)
 		if err != nil {
 			return err
 		}
 		drive.Base, ds.leave = image, append(ds.leave, leave)
-		size = max(size, bake.Size(image.Size()))
+		size = max(size, image.Size())
 	}
 	name := d.path(id, v.Volume+diskSuffix)
 	if _, err := os.Stat(name); errors.Is(err, fs.ErrNotExist) {
-		if err := format(ctx, name, size); err != nil {
+		if err := format(ctx, name, bake.Size(size)); err != nil {
 			return err
 		}
 	}

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/iibake/iibake/bake"
 	"github.com/iibake/iibake/bake/disk"
@@ -40,6 +41,7 @@ func owner(dir string, root bake.Digest) error {
 	}
 	d.Start(small("i-1", root))
 	for !strings.Contains(string(d.Console("i-1")), "written") {
+		time.Sleep(10 * time.Millisecond)
 	}
 	fmt.Println("written")
 	_, err = io.Copy(io.Discard, os.Stdin)

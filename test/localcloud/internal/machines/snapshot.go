@@ -14,7 +14,6 @@ import (
 
 	"github.com/iibake/iibake/bake"
 	"github.com/iibake/iibake/bake/disk"
-	"github.com/iibake/iibake/test/localcloud/internal/compute"
 	"github.com/iibake/iibake/test/localcloud/internal/machines/internal/qcow2"
 )
 
@@ -59,24 +58,24 @@ func (d *Driver) snapshot(ctx context.Context, id, device string) (bake.Digest, 
 	if err := put(ctx, draft, f, changed); err != nil {
 		return "", err
 	}
-	return draft.Seal(ctx, size, v.Disk)
+	return draft.Seal(ctx, size, v.Image)
 }
 
-func (d *Driver) diskOf(id, device string) (compute.Disk, error) {
+func (d *Driver) diskOf(id, device string) (diskRecord, error) {
 	r, err := d.record(id)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return compute.Disk{}, err
+		return diskRecord{}, err
 	}
 	for _, v := range r.Disks {
 		if v.Device == device {
 			return v, nil
 		}
 	}
-	return compute.Disk{}, ErrNoDisk
+	return diskRecord{}, ErrNoDisk
 }
 
 // freeze returns a copy of what was written to a disk.
-func (d *Driver) freeze(ctx context.Context, id string, v compute.Disk) (*os.File, error) {
+func (d *Driver) freeze(ctx context.Context, id string, v diskRecord) (*os.File, error) {
 	src, err := os.Open(d.path(id, v.Volume+diskSuffix))
 	if err != nil {
 		return nil, err

@@ -19,7 +19,7 @@ import (
 )
 
 const (
-	tokenPath   = "/latest/api/token"
+	tokenPath   = "/latest/api/token"        //nolint:gosec // a path
 	tokenHeader = "X-Aws-Ec2-Metadata-Token" //nolint:gosec // the name of a header
 	ttlHeader   = "X-Aws-Ec2-Metadata-Token-Ttl-Seconds"
 )

@@ -1,6 +1,7 @@
 package imds_test
 
 import (
+	"context"
 	"encoding/json"
 	"net/http"
 	"net/http/httptest"
@@ -43,7 +44,7 @@ func service(change func(*compute.Spec)) (*imds.Service, *clock) {
 }
 
 func ask(s http.Handler, method, path string, header ...string) *httptest.ResponseRecorder {
-	r := httptest.NewRequest(method, "http://169.254.169.254"+path, nil)
+	r := httptest.NewRequestWithContext(context.Background(), method, "http://169.254.169.254"+path, nil)
 	for i := 0; i < len(header); i += 2 {
 		r.Header.Set(header[i], header[i+1])
 	}
