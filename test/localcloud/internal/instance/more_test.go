@@ -1,7 +1,6 @@
 package instance_test
 
 import (
-	"fmt"
 	"slices"
 	"strings"
 	"sync"
@@ -330,7 +329,7 @@ func TestMonitoring(t *testing.T) {
 		t.Errorf("got %+v %v", out, err)
 	}
 	credits, err := c.Client.DescribeInstanceCreditSpecifications(t.Context(), &ec2.DescribeInstanceCreditSpecificationsInput{InstanceIds: []string{id}})
-	if err != nil || fmt.Sprint(*credits.InstanceCreditSpecifications[0].CpuCredits) != "unlimited" {
+	if err != nil || *credits.InstanceCreditSpecifications[0].CpuCredits != "unlimited" {
 		t.Errorf("got %+v %v", credits, err)
 	}
 }

@@ -17,7 +17,6 @@ func (p *plan) refuse(*state.Region) error {
 	}{
 		{"Hibernation", in.HibernationOptions != nil && aws.ToBool(in.HibernationOptions.Configured)},
 		{"Nitro Enclaves", in.EnclaveOptions != nil && aws.ToBool(in.EnclaveOptions.Enabled)},
-		{"Elastic inference", len(in.ElasticInferenceAccelerators) > 0},
 		{"License configurations", len(in.LicenseSpecifications) > 0},
 		{"IPv6", len(in.Ipv6Addresses) > 0 || aws.ToInt32(in.Ipv6AddressCount) > 0},
 		{"Secondary interfaces", len(in.SecondaryInterfaces) > 0},

@@ -50,8 +50,14 @@ func TestBootModes(t *testing.T) {
 		boots bool
 		how   ec2types.InstanceBootModeValues
 	}{
-		{"t3.nano", "", true, "legacy-bios"}, {"t3.nano", "uefi", true, "uefi"}, {"t3.nano", "uefi-preferred", true, "uefi"}, {"t3.nano", "legacy-bios", true, "legacy-bios"},
-		{"t4g.nano", "", true, "uefi"}, {"t4g.nano", "legacy-bios", false, "uefi"}, {"t2.nano", "uefi", false, "uefi"}, {"t2.nano", "uefi-preferred", true, "legacy-bios"},
+		{"t3.nano", "", true, "legacy-bios"},
+		{"t3.nano", "uefi", true, "uefi"},
+		{"t3.nano", "uefi-preferred", true, "uefi"},
+		{"t3.nano", "legacy-bios", true, "legacy-bios"},
+		{"t4g.nano", "", true, "uefi"},
+		{"t4g.nano", "legacy-bios", false, "uefi"},
+		{"t2.nano", "uefi", false, "uefi"},
+		{"t2.nano", "uefi-preferred", true, "legacy-bios"},
 	} {
 		kind := types.Get(v.kind)
 		if kind.Boots(v.mode) != v.boots || v.boots && kind.Mode(v.mode) != v.how {
