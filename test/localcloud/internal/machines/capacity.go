@@ -18,7 +18,7 @@ import (
 var errCapacity = errors.New("insufficient capacity")
 
 const (
-	overhead = 128 * bake.MiB // of QEMU and its network, besides the memory of the guest
+	overhead = 512 * bake.MiB // of QEMU besides the memory of the guest, most of it code of the guest that it has translated
 	share    = 0.75           // of the host's memory that machines may take
 	spare    = 256 * bake.MiB // of what is free that is left to the host
 )

@@ -144,7 +144,7 @@ func TestRefusals(t *testing.T) {
 		code   string
 		want   string
 	}{
-		"memory":         {machines.Config{Memory: 150 * bake.MiB}, nil, "Server.InsufficientInstanceCapacity", "t3.nano needs 0.2 GiB of memory, but of the"},
+		"memory":         {machines.Config{Memory: 150 * bake.MiB}, nil, "Server.InsufficientInstanceCapacity", "t3.nano needs 0.6 GiB of memory, but of the"},
 		"one too many":   {machines.Config{MaxInstances: 1}, nil, "Server.InsufficientInstanceCapacity", "1 instances run, which is the most"},
 		"unknown image":  {machines.Config{}, func(s *compute.Spec) { s.Disks[0].Disk = bake.DigestOf(nil) }, "Client.InvalidSnapshot.NotFound", "not in the store"},
 		"without disks":  {machines.Config{}, func(s *compute.Spec) { s.Disks = nil }, "Server.InternalError", "the instance has none"},
@@ -176,14 +176,14 @@ func TestRefusals(t *testing.T) {
 func TestFullHost(t *testing.T) {
 	s := blocks(t)
 	d, seen := driver(t, machines.Config{Blocks: s, InstanceMemory: 64 * bake.MiB})
-	d.SetFree(449 * bake.MiB)
+	d.SetFree(833 * bake.MiB)
 	big := small("i-1", biosDisk(t, s, hang()))
 	big.Memory = 100 * bake.GiB // gets less
 	d.Start(big)
 	seen.running(t, "i-1")
-	d.SetFree(447 * bake.MiB)
+	d.SetFree(831 * bake.MiB)
 	d.Start(small("i-2", big.Disks[0].Disk))
-	if e := seen.ended(t, "i-2"); e.Code != "Server.InsufficientInstanceCapacity" || !strings.Contains(e.Message, "only 0.4 GiB are free") {
+	if e := seen.ended(t, "i-2"); e.Code != "Server.InsufficientInstanceCapacity" || !strings.Contains(e.Message, "only 0.8 GiB are free") {
 		t.Errorf("%+v", e)
 	}
 }

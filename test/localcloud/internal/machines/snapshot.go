@@ -2,6 +2,7 @@ package machines
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
@@ -49,7 +50,7 @@ func (d *Driver) snapshot(ctx context.Context, id, device string) (bake.Digest, 
 	if err != nil {
 		return "", err
 	}
-	name := fmt.Sprintf("machine-%s-%s-%x", id, v.Volume, f.Fd())
+	name := "machine-" + id + "-" + v.Volume + "-" + rand.Text() // never that of a draft that a killed process has left
 	draft, err := d.c.Blocks.Draft(name)
 	if err != nil {
 		return "", err
