@@ -87,6 +87,11 @@ func (l *leaks) addNetwork(r *state.Region) {
 	}
 	for arn, g := range r.TargetGroups.All() {
 		l.add("target-group", g.Account, arn)
+		for target, t := range g.Targets {
+			if t.DrainUntil.IsZero() {
+				l.add("target", g.Account, arn+" "+target)
+			}
+		}
 	}
 	for arn, b := range r.LoadBalancers.All() {
 		l.add("load-balancer", b.Account, arn)
