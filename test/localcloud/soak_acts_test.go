@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -125,12 +126,11 @@ type caller struct {
 	*soak
 	*home
 	random *rand.Rand
-	ctx    func() context.Context
 }
 
 // call makes one call; it returns nil where that failed.
-func call[In, Out, Option any](c *caller, f func(context.Context, *In, ...func(*Option)) (*Out, error), in *In) *Out {
-	out, err := f(c.ctx(), in)
+func call[In, Out, Option any](ctx context.Context, c *caller, f func(context.Context, *In, ...func(*Option)) (*Out, error), in *In) *Out {
+	out, err := f(ctx, in)
 	c.answered(fmt.Sprintf("%T", in), err)
 	if err != nil {
 		return nil
@@ -174,7 +174,7 @@ func (c *caller) anyVersion() *astypes.LaunchTemplateSpecification {
 // act is something that clients do, some more often than others.
 type act struct {
 	weight int
-	do     func(c *caller)
+	do     func(ctx context.Context, c *caller)
 }
 
 func acts() []act {
@@ -183,50 +183,50 @@ func acts() []act {
 
 func groupActs() []act {
 	return []act{
-		{6, func(c *caller) {
-			call(c, c.groups.CreateAutoScalingGroup, c.newGroup(c.random.IntN(groupNames), c.number(5), c.anyVersion()))
+		{6, func(ctx context.Context, c *caller) {
+			call(ctx, c, c.groups.CreateAutoScalingGroup, c.newGroup(c.random.IntN(groupNames), c.number(5), c.anyVersion()))
 		}},
-		{2, func(c *caller) {
-			call(c, c.groups.UpdateAutoScalingGroup, &autoscaling.UpdateAutoScalingGroupInput{
+		{2, func(ctx context.Context, c *caller) {
+			call(ctx, c, c.groups.UpdateAutoScalingGroup, &autoscaling.UpdateAutoScalingGroupInput{
 				AutoScalingGroupName: c.group(), MinSize: c.number(2), MaxSize: c.number(9), DesiredCapacity: c.number(6), HealthCheckGracePeriod: c.number(60),
 			})
 		}},
-		{6, func(c *caller) {
-			call(c, c.groups.SetDesiredCapacity, &autoscaling.SetDesiredCapacityInput{AutoScalingGroupName: c.group(), DesiredCapacity: c.number(8), HonorCooldown: c.maybe()})
+		{6, func(ctx context.Context, c *caller) {
+			call(ctx, c, c.groups.SetDesiredCapacity, &autoscaling.SetDesiredCapacityInput{AutoScalingGroupName: c.group(), DesiredCapacity: c.number(8), HonorCooldown: c.maybe()})
 		}},
-		{1, func(c *caller) {
-			call(c, c.groups.DeleteAutoScalingGroup, &autoscaling.DeleteAutoScalingGroupInput{AutoScalingGroupName: c.group(), ForceDelete: aws.Bool(true)})
+		{1, func(ctx context.Context, c *caller) {
+			call(ctx, c, c.groups.DeleteAutoScalingGroup, &autoscaling.DeleteAutoScalingGroupInput{AutoScalingGroupName: c.group(), ForceDelete: aws.Bool(true)})
 		}},
-		{8, func(c *caller) {
-			out := call(c, c.groups.DescribeAutoScalingGroups, &autoscaling.DescribeAutoScalingGroupsInput{MaxRecords: aws.Int32(3)})
+		{8, func(ctx context.Context, c *caller) {
+			out := call(ctx, c, c.groups.DescribeAutoScalingGroups, &autoscaling.DescribeAutoScalingGroupsInput{MaxRecords: aws.Int32(3)})
 			for out != nil && out.NextToken != nil {
-				out = call(c, c.groups.DescribeAutoScalingGroups, &autoscaling.DescribeAutoScalingGroupsInput{MaxRecords: aws.Int32(3), NextToken: out.NextToken})
+				out = call(ctx, c, c.groups.DescribeAutoScalingGroups, &autoscaling.DescribeAutoScalingGroupsInput{MaxRecords: aws.Int32(3), NextToken: out.NextToken})
 			}
 		}},
-		{2, func(c *caller) {
-			call(c, c.groups.DescribeScalingActivities, &autoscaling.DescribeScalingActivitiesInput{AutoScalingGroupName: c.group()})
+		{2, func(ctx context.Context, c *caller) {
+			call(ctx, c, c.groups.DescribeScalingActivities, &autoscaling.DescribeScalingActivitiesInput{AutoScalingGroupName: c.group()})
 		}},
-		{10, func(c *caller) {
-			call(c, c.groups.StartInstanceRefresh, &autoscaling.StartInstanceRefreshInput{
+		{10, func(ctx context.Context, c *caller) {
+			call(ctx, c, c.groups.StartInstanceRefresh, &autoscaling.StartInstanceRefreshInput{
 				AutoScalingGroupName: c.group(), DesiredConfiguration: &astypes.DesiredConfiguration{LaunchTemplate: c.anyVersion()}, Preferences: c.preferences(),
 			})
 		}},
-		{3, func(c *caller) {
-			call(c, c.groups.CancelInstanceRefresh, &autoscaling.CancelInstanceRefreshInput{AutoScalingGroupName: c.group(), WaitForTransitioningInstances: c.maybe()})
+		{3, func(ctx context.Context, c *caller) {
+			call(ctx, c, c.groups.CancelInstanceRefresh, &autoscaling.CancelInstanceRefreshInput{AutoScalingGroupName: c.group(), WaitForTransitioningInstances: c.maybe()})
 		}},
-		{3, func(c *caller) {
-			call(c, c.groups.RollbackInstanceRefresh, &autoscaling.RollbackInstanceRefreshInput{AutoScalingGroupName: c.group()})
+		{3, func(ctx context.Context, c *caller) {
+			call(ctx, c, c.groups.RollbackInstanceRefresh, &autoscaling.RollbackInstanceRefreshInput{AutoScalingGroupName: c.group()})
 		}},
-		{6, func(c *caller) {
-			call(c, c.groups.DescribeInstanceRefreshes, &autoscaling.DescribeInstanceRefreshesInput{AutoScalingGroupName: c.group()})
+		{6, func(ctx context.Context, c *caller) {
+			call(ctx, c, c.groups.DescribeInstanceRefreshes, &autoscaling.DescribeInstanceRefreshesInput{AutoScalingGroupName: c.group()})
 		}},
-		{1, func(c *caller) {
-			call(c, c.groups.SuspendProcesses, &autoscaling.SuspendProcessesInput{AutoScalingGroupName: c.group(), ScalingProcesses: []string{"Launch"}})
+		{1, func(ctx context.Context, c *caller) {
+			call(ctx, c, c.groups.SuspendProcesses, &autoscaling.SuspendProcessesInput{AutoScalingGroupName: c.group(), ScalingProcesses: []string{"Launch"}})
 		}},
-		{2, func(c *caller) {
-			call(c, c.groups.ResumeProcesses, &autoscaling.ResumeProcessesInput{AutoScalingGroupName: c.group()})
+		{2, func(ctx context.Context, c *caller) {
+			call(ctx, c, c.groups.ResumeProcesses, &autoscaling.ResumeProcessesInput{AutoScalingGroupName: c.group()})
 		}},
-		{6, (*caller).handleMember},
+		{6, func(ctx context.Context, c *caller) { c.handleMember(ctx) }},
 	}
 }
 
@@ -245,9 +245,9 @@ func (c *caller) preferences() *astypes.RefreshPreferences {
 }
 
 // handleMember does something to an instance of a group.
-func (c *caller) handleMember() {
+func (c *caller) handleMember(ctx context.Context) {
 	name := c.group()
-	out := call(c, c.groups.DescribeAutoScalingGroups, &autoscaling.DescribeAutoScalingGroupsInput{AutoScalingGroupNames: []string{*name}})
+	out := call(ctx, c, c.groups.DescribeAutoScalingGroups, &autoscaling.DescribeAutoScalingGroupsInput{AutoScalingGroupNames: []string{*name}})
 	if out == nil || len(out.AutoScalingGroups) == 0 || len(out.AutoScalingGroups[0].Instances) == 0 {
 		return
 	}
@@ -256,103 +256,109 @@ func (c *caller) handleMember() {
 	ids := []string{id}
 	switch c.random.IntN(7) {
 	case 0:
-		call(c, c.groups.EnterStandby, &autoscaling.EnterStandbyInput{AutoScalingGroupName: name, InstanceIds: ids, ShouldDecrementDesiredCapacity: c.maybe()})
+		call(ctx, c, c.groups.EnterStandby, &autoscaling.EnterStandbyInput{AutoScalingGroupName: name, InstanceIds: ids, ShouldDecrementDesiredCapacity: c.maybe()})
 	case 1:
-		call(c, c.groups.ExitStandby, &autoscaling.ExitStandbyInput{AutoScalingGroupName: name, InstanceIds: ids})
+		call(ctx, c, c.groups.ExitStandby, &autoscaling.ExitStandbyInput{AutoScalingGroupName: name, InstanceIds: ids})
 	case 2:
-		call(c, c.groups.SetInstanceProtection, &autoscaling.SetInstanceProtectionInput{AutoScalingGroupName: name, InstanceIds: ids, ProtectedFromScaleIn: c.maybe()})
+		call(ctx, c, c.groups.SetInstanceProtection, &autoscaling.SetInstanceProtectionInput{AutoScalingGroupName: name, InstanceIds: ids, ProtectedFromScaleIn: c.maybe()})
 	case 3:
-		call(c, c.groups.SetInstanceHealth, &autoscaling.SetInstanceHealthInput{InstanceId: &id, HealthStatus: aws.String("Unhealthy")})
+		call(ctx, c, c.groups.SetInstanceHealth, &autoscaling.SetInstanceHealthInput{InstanceId: &id, HealthStatus: aws.String("Unhealthy")})
 	case 4:
-		call(c, c.groups.TerminateInstanceInAutoScalingGroup, &autoscaling.TerminateInstanceInAutoScalingGroupInput{
+		call(ctx, c, c.groups.TerminateInstanceInAutoScalingGroup, &autoscaling.TerminateInstanceInAutoScalingGroupInput{
 			InstanceId: &id, ShouldDecrementDesiredCapacity: c.maybe(),
 		})
 	case 5:
-		if call(c, c.groups.DetachInstances, &autoscaling.DetachInstancesInput{
+		if call(ctx, c, c.groups.DetachInstances, &autoscaling.DetachInstancesInput{
 			AutoScalingGroupName: name, InstanceIds: ids, ShouldDecrementDesiredCapacity: c.maybe(),
 		}) != nil {
 			c.keep(&c.instances, &id)
 		}
 	case 6:
-		call(c, c.ec2.TerminateInstances, &ec2.TerminateInstancesInput{InstanceIds: ids})
+		call(ctx, c, c.ec2.TerminateInstances, &ec2.TerminateInstancesInput{InstanceIds: ids})
 	}
 }
 
 func computeActs() []act {
 	return []act{
-		{6, func(c *caller) {
+		{6, func(ctx context.Context, c *caller) {
 			in := &ec2.RunInstancesInput{MinCount: aws.Int32(1), MaxCount: aws.Int32(2), LaunchTemplate: &ec2types.LaunchTemplateSpecification{LaunchTemplateId: &c.template}}
 			if c.random.IntN(2) == 0 {
 				in.ClientToken = aws.String(fmt.Sprintf("token-%d", c.random.IntN(20)))
 			}
-			if out := call(c, c.ec2.RunInstances, in); out != nil {
+			if out := call(ctx, c, c.ec2.RunInstances, in); out != nil {
 				for _, i := range out.Instances {
 					c.keep(&c.instances, i.InstanceId)
 				}
 			}
 		}},
-		{6, func(c *caller) {
-			call(c, c.ec2.TerminateInstances, &ec2.TerminateInstancesInput{InstanceIds: []string{*c.instance()}})
+		{6, func(ctx context.Context, c *caller) {
+			call(ctx, c, c.ec2.TerminateInstances, &ec2.TerminateInstancesInput{InstanceIds: []string{*c.instance()}})
 		}},
-		{2, func(c *caller) {
-			call(c, c.ec2.StopInstances, &ec2.StopInstancesInput{InstanceIds: []string{*c.instance()}, Force: c.maybe()})
+		{2, func(ctx context.Context, c *caller) {
+			call(ctx, c, c.ec2.StopInstances, &ec2.StopInstancesInput{InstanceIds: []string{*c.instance()}, Force: c.maybe()})
 		}},
-		{2, func(c *caller) {
-			call(c, c.ec2.StartInstances, &ec2.StartInstancesInput{InstanceIds: []string{*c.instance()}})
+		{2, func(ctx context.Context, c *caller) {
+			call(ctx, c, c.ec2.StartInstances, &ec2.StartInstancesInput{InstanceIds: []string{*c.instance()}})
 		}},
-		{1, func(c *caller) {
-			call(c, c.ec2.RebootInstances, &ec2.RebootInstancesInput{InstanceIds: []string{*c.instance()}})
+		{1, func(ctx context.Context, c *caller) {
+			call(ctx, c, c.ec2.RebootInstances, &ec2.RebootInstancesInput{InstanceIds: []string{*c.instance()}})
 		}},
-		{6, func(c *caller) {
-			call(c, c.ec2.DescribeInstances, &ec2.DescribeInstancesInput{Filters: []ec2types.Filter{{Name: aws.String("instance-state-name"), Values: []string{"running"}}}})
+		{6, func(ctx context.Context, c *caller) {
+			call(ctx, c, c.ec2.DescribeInstances, &ec2.DescribeInstancesInput{Filters: []ec2types.Filter{{Name: aws.String("instance-state-name"), Values: []string{"running"}}}})
 		}},
-		{2, func(c *caller) {
-			call(c, c.ec2.DescribeInstanceStatus, &ec2.DescribeInstanceStatusInput{IncludeAllInstances: c.maybe()})
+		{2, func(ctx context.Context, c *caller) {
+			call(ctx, c, c.ec2.DescribeInstanceStatus, &ec2.DescribeInstanceStatusInput{IncludeAllInstances: c.maybe()})
 		}},
-		{2, func(c *caller) { call(c, c.ec2.DescribeVolumes, &ec2.DescribeVolumesInput{MaxResults: aws.Int32(50)}) }},
-		{1, func(c *caller) { call(c, c.ec2.GetConsoleOutput, &ec2.GetConsoleOutputInput{InstanceId: c.instance()}) }},
-		{3, func(c *caller) {
-			call(c, c.ec2.CreateTags, &ec2.CreateTagsInput{Resources: []string{*c.instance()}, Tags: []ec2types.Tag{{Key: aws.String("k"), Value: aws.String("v")}}})
+		{2, func(ctx context.Context, c *caller) {
+			call(ctx, c, c.ec2.DescribeVolumes, &ec2.DescribeVolumesInput{MaxResults: aws.Int32(50)})
 		}},
-		{2, func(c *caller) {
+		{1, func(ctx context.Context, c *caller) {
+			call(ctx, c, c.ec2.GetConsoleOutput, &ec2.GetConsoleOutputInput{InstanceId: c.instance()})
+		}},
+		{3, func(ctx context.Context, c *caller) {
+			call(ctx, c, c.ec2.CreateTags, &ec2.CreateTagsInput{Resources: []string{*c.instance()}, Tags: []ec2types.Tag{{Key: aws.String("k"), Value: aws.String("v")}}})
+		}},
+		{2, func(ctx context.Context, c *caller) {
 			image := c.pick(&c.images, c.image)
-			call(c, c.ec2.CreateLaunchTemplateVersion, &ec2.CreateLaunchTemplateVersionInput{LaunchTemplateId: &c.template, LaunchTemplateData: c.data(*image)})
+			call(ctx, c, c.ec2.CreateLaunchTemplateVersion, &ec2.CreateLaunchTemplateVersionInput{LaunchTemplateId: &c.template, LaunchTemplateData: c.data(*image)})
 		}},
-		{1, func(c *caller) {
-			call(c, c.ec2.ModifyLaunchTemplate, &ec2.ModifyLaunchTemplateInput{LaunchTemplateId: &c.template, DefaultVersion: aws.String(fmt.Sprint(1 + c.random.IntN(3)))})
+		{1, func(ctx context.Context, c *caller) {
+			call(ctx, c, c.ec2.ModifyLaunchTemplate, &ec2.ModifyLaunchTemplateInput{LaunchTemplateId: &c.template, DefaultVersion: aws.String(strconv.Itoa(1 + c.random.IntN(3)))})
 		}},
-		{1, func(c *caller) {
-			call(c, c.ec2.DeleteLaunchTemplateVersions, &ec2.DeleteLaunchTemplateVersionsInput{LaunchTemplateId: &c.template, Versions: []string{fmt.Sprint(2 + c.random.IntN(9))}})
+		{1, func(ctx context.Context, c *caller) {
+			call(ctx, c, c.ec2.DeleteLaunchTemplateVersions, &ec2.DeleteLaunchTemplateVersionsInput{LaunchTemplateId: &c.template, Versions: []string{strconv.Itoa(2 + c.random.IntN(9))}})
 		}},
-		{2, func(c *caller) {
-			call(c, c.ec2.DescribeLaunchTemplateVersions, &ec2.DescribeLaunchTemplateVersionsInput{LaunchTemplateId: &c.template, MaxResults: aws.Int32(5)})
+		{2, func(ctx context.Context, c *caller) {
+			call(ctx, c, c.ec2.DescribeLaunchTemplateVersions, &ec2.DescribeLaunchTemplateVersionsInput{LaunchTemplateId: &c.template, MaxResults: aws.Int32(5)})
 		}},
-		{3, func(c *caller) {
-			if out := call(c, c.ec2.RegisterImage, registration(fmt.Sprintf("image-%d", c.random.IntN(20)), *c.pick(&c.snapshots, c.snapshot))); out != nil {
+		{3, func(ctx context.Context, c *caller) {
+			if out := call(ctx, c, c.ec2.RegisterImage, registration(fmt.Sprintf("image-%d", c.random.IntN(20)), *c.pick(&c.snapshots, c.snapshot))); out != nil {
 				c.keep(&c.images, out.ImageId)
 			}
 		}},
-		{2, func(c *caller) {
+		{2, func(ctx context.Context, c *caller) {
 			in := &ec2.CreateImageInput{InstanceId: c.instance(), Name: aws.String(fmt.Sprintf("image-%d", c.random.IntN(20)))}
-			if out := call(c, c.ec2.CreateImage, in); out != nil {
+			if out := call(ctx, c, c.ec2.CreateImage, in); out != nil {
 				c.keep(&c.images, out.ImageId)
 			}
 		}},
-		{1, func(c *caller) {
+		{1, func(ctx context.Context, c *caller) {
 			in := &ec2.CopyImageInput{SourceImageId: &c.image, SourceRegion: aws.String(strings.Fields(c.name)[1]), Name: aws.String(fmt.Sprintf("image-%d", c.random.IntN(20)))}
-			if out := call(c, c.ec2.CopyImage, in); out != nil {
+			if out := call(ctx, c, c.ec2.CopyImage, in); out != nil {
 				c.keep(&c.images, out.ImageId)
 			}
 		}},
-		{3, func(c *caller) {
-			call(c, c.ec2.DeregisterImage, &ec2.DeregisterImageInput{ImageId: c.pick(&c.images, "ami-0123456789abcdef0"), DeleteAssociatedSnapshots: c.maybe()})
+		{3, func(ctx context.Context, c *caller) {
+			call(ctx, c, c.ec2.DeregisterImage, &ec2.DeregisterImageInput{ImageId: c.pick(&c.images, "ami-0123456789abcdef0"), DeleteAssociatedSnapshots: c.maybe()})
 		}},
-		{2, func(c *caller) {
-			call(c, c.ec2.DeleteSnapshot, &ec2.DeleteSnapshotInput{SnapshotId: c.pick(&c.snapshots, "snap-0123456789abcdef0")})
+		{2, func(ctx context.Context, c *caller) {
+			call(ctx, c, c.ec2.DeleteSnapshot, &ec2.DeleteSnapshotInput{SnapshotId: c.pick(&c.snapshots, "snap-0123456789abcdef0")})
 		}},
-		{4, func(c *caller) { call(c, c.ec2.DescribeImages, &ec2.DescribeImagesInput{Owners: []string{"self"}}) }},
-		{3, func(c *caller) {
-			call(c, c.ec2.DescribeSnapshots, &ec2.DescribeSnapshotsInput{OwnerIds: []string{"self"}, MaxResults: aws.Int32(5)})
+		{4, func(ctx context.Context, c *caller) {
+			call(ctx, c, c.ec2.DescribeImages, &ec2.DescribeImagesInput{Owners: []string{"self"}})
+		}},
+		{3, func(ctx context.Context, c *caller) {
+			call(ctx, c, c.ec2.DescribeSnapshots, &ec2.DescribeSnapshotsInput{OwnerIds: []string{"self"}, MaxResults: aws.Int32(5)})
 		}},
 	}
 }
@@ -361,62 +367,70 @@ func otherActs() []act {
 	parameter := func(c *caller) *string { return aws.String(fmt.Sprintf("/p/%d", c.random.IntN(8))) }
 	alarm := func(c *caller) *string { return aws.String(fmt.Sprintf("alarm-%d", c.random.IntN(4))) }
 	return []act{
-		{4, (*caller).publish},
-		{8, func(c *caller) { // time passes
+		{4, func(ctx context.Context, c *caller) { c.publish(ctx) }},
+		{8, func(_ context.Context, c *caller) { // time passes
 			_ = c.cloud.Advance(time.Duration(c.random.IntN(15_000)) * time.Millisecond)
 		}},
-		{3, func(c *caller) {
-			call(c, c.ssm.PutParameter, &ssm.PutParameterInput{
+		{3, func(ctx context.Context, c *caller) {
+			call(ctx, c, c.ssm.PutParameter, &ssm.PutParameterInput{
 				Name: parameter(c), Value: aws.String("v"), Type: ssmtypes.ParameterTypeString, Overwrite: c.maybe(),
 			})
 		}},
-		{2, func(c *caller) {
-			call(c, c.ssm.PutParameter, &ssm.PutParameterInput{
+		{2, func(ctx context.Context, c *caller) {
+			call(ctx, c, c.ssm.PutParameter, &ssm.PutParameterInput{
 				Name: parameter(c), Value: c.pick(&c.images, c.image), Type: ssmtypes.ParameterTypeString, Overwrite: aws.Bool(true), DataType: aws.String("aws:ec2:image"),
 			})
 		}},
-		{3, func(c *caller) { call(c, c.ssm.GetParameter, &ssm.GetParameterInput{Name: parameter(c)}) }},
-		{1, func(c *caller) { call(c, c.ssm.DeleteParameter, &ssm.DeleteParameterInput{Name: parameter(c)}) }},
-		{2, func(c *caller) {
-			call(c, c.ssm.LabelParameterVersion, &ssm.LabelParameterVersionInput{Name: parameter(c), Labels: []string{"good"}})
+		{3, func(ctx context.Context, c *caller) {
+			call(ctx, c, c.ssm.GetParameter, &ssm.GetParameterInput{Name: parameter(c)})
 		}},
-		{1, func(c *caller) {
-			call(c, c.ssm.GetParametersByPath, &ssm.GetParametersByPathInput{Path: aws.String("/p"), MaxResults: aws.Int32(3)})
+		{1, func(ctx context.Context, c *caller) {
+			call(ctx, c, c.ssm.DeleteParameter, &ssm.DeleteParameterInput{Name: parameter(c)})
 		}},
-		{2, func(c *caller) {
-			call(c, c.alarms.PutMetricAlarm, &cloudwatch.PutMetricAlarmInput{
+		{2, func(ctx context.Context, c *caller) {
+			call(ctx, c, c.ssm.LabelParameterVersion, &ssm.LabelParameterVersionInput{Name: parameter(c), Labels: []string{"good"}})
+		}},
+		{1, func(ctx context.Context, c *caller) {
+			call(ctx, c, c.ssm.GetParametersByPath, &ssm.GetParametersByPathInput{Path: aws.String("/p"), MaxResults: aws.Int32(3)})
+		}},
+		{2, func(ctx context.Context, c *caller) {
+			call(ctx, c, c.alarms.PutMetricAlarm, &cloudwatch.PutMetricAlarmInput{
 				AlarmName: alarm(c), Namespace: aws.String("n"), MetricName: aws.String("m"), ComparisonOperator: cwtypes.ComparisonOperatorGreaterThanThreshold,
 				EvaluationPeriods: aws.Int32(1), Period: aws.Int32(60), Threshold: aws.Float64(1), Statistic: cwtypes.StatisticSum,
 			})
 		}},
-		{2, func(c *caller) {
+		{2, func(ctx context.Context, c *caller) {
 			states := []cwtypes.StateValue{cwtypes.StateValueOk, cwtypes.StateValueAlarm}
-			call(c, c.alarms.SetAlarmState, &cloudwatch.SetAlarmStateInput{AlarmName: alarm(c), StateReason: aws.String("soak"), StateValue: states[c.random.IntN(2)]})
+			call(ctx, c, c.alarms.SetAlarmState, &cloudwatch.SetAlarmStateInput{AlarmName: alarm(c), StateReason: aws.String("soak"), StateValue: states[c.random.IntN(2)]})
 		}},
-		{2, func(c *caller) { call(c, c.alarms.DescribeAlarms, &cloudwatch.DescribeAlarmsInput{}) }},
-		{2, func(c *caller) {
-			call(c, c.balance.RegisterTargets, &elb.RegisterTargetsInput{TargetGroupArn: &c.target, Targets: []elbtypes.TargetDescription{{Id: c.instance()}}})
+		{2, func(ctx context.Context, c *caller) {
+			call(ctx, c, c.alarms.DescribeAlarms, &cloudwatch.DescribeAlarmsInput{})
 		}},
-		{2, func(c *caller) {
-			call(c, c.balance.DescribeTargetHealth, &elb.DescribeTargetHealthInput{TargetGroupArn: &c.target})
+		{2, func(ctx context.Context, c *caller) {
+			call(ctx, c, c.balance.RegisterTargets, &elb.RegisterTargetsInput{TargetGroupArn: &c.target, Targets: []elbtypes.TargetDescription{{Id: c.instance()}}})
 		}},
-		{1, func(c *caller) {
-			call(c, c.balance.DeregisterTargets, &elb.DeregisterTargetsInput{TargetGroupArn: &c.target, Targets: []elbtypes.TargetDescription{{Id: c.instance()}}})
+		{2, func(ctx context.Context, c *caller) {
+			call(ctx, c, c.balance.DescribeTargetHealth, &elb.DescribeTargetHealthInput{TargetGroupArn: &c.target})
 		}},
-		{1, func(c *caller) {
-			call(c, c.groups.AttachLoadBalancerTargetGroups, &autoscaling.AttachLoadBalancerTargetGroupsInput{AutoScalingGroupName: c.group(), TargetGroupARNs: []string{c.target}})
+		{1, func(ctx context.Context, c *caller) {
+			call(ctx, c, c.balance.DeregisterTargets, &elb.DeregisterTargetsInput{TargetGroupArn: &c.target, Targets: []elbtypes.TargetDescription{{Id: c.instance()}}})
 		}},
-		{1, func(c *caller) { call(c, c.sts.GetCallerIdentity, &sts.GetCallerIdentityInput{}) }},
-		{1, func(c *caller) {
-			call(c, c.sts.AssumeRole, &sts.AssumeRoleInput{RoleArn: aws.String("arn:aws:iam::444455556666:role/deploy"), RoleSessionName: aws.String("soak")})
+		{1, func(ctx context.Context, c *caller) {
+			call(ctx, c, c.groups.AttachLoadBalancerTargetGroups, &autoscaling.AttachLoadBalancerTargetGroupsInput{AutoScalingGroupName: c.group(), TargetGroupARNs: []string{c.target}})
+		}},
+		{1, func(ctx context.Context, c *caller) {
+			call(ctx, c, c.sts.GetCallerIdentity, &sts.GetCallerIdentityInput{})
+		}},
+		{1, func(ctx context.Context, c *caller) {
+			call(ctx, c, c.sts.AssumeRole, &sts.AssumeRoleInput{RoleArn: aws.String("arn:aws:iam::444455556666:role/deploy"), RoleSessionName: aws.String("soak")})
 		}},
 	}
 }
 
 // publish writes a snapshot, as a client does that tries again until each call has worked.
-func (c *caller) publish() {
+func (c *caller) publish(ctx context.Context) {
 	token := fmt.Sprintf("publish-%d", c.random.Uint64())
-	start := again(c, c.ebs.StartSnapshot, func() *ebs.StartSnapshotInput {
+	start := again(ctx, c, c.ebs.StartSnapshot, func() *ebs.StartSnapshotInput {
 		return &ebs.StartSnapshotInput{VolumeSize: aws.Int64(1), ClientToken: &token}
 	})
 	if start == nil {
@@ -425,12 +439,12 @@ func (c *caller) publish() {
 	blocks := map[int32]byte{}
 	for range 1 + c.random.IntN(3) {
 		index, fill := int32(c.random.IntN(2048)), byte(c.random.IntN(16))
-		if again(c, c.ebs.PutSnapshotBlock, func() *ebs.PutSnapshotBlockInput { return put(start.SnapshotId, index, fill) }) == nil {
+		if again(ctx, c, c.ebs.PutSnapshotBlock, func() *ebs.PutSnapshotBlockInput { return put(start.SnapshotId, index, fill) }) == nil {
 			return
 		}
 		blocks[index] = fill
 	}
-	done := again(c, c.ebs.CompleteSnapshot, func() *ebs.CompleteSnapshotInput {
+	done := again(ctx, c, c.ebs.CompleteSnapshot, func() *ebs.CompleteSnapshotInput {
 		return &ebs.CompleteSnapshotInput{SnapshotId: start.SnapshotId, ChangedBlocksCount: aws.Int32(int32(len(blocks)))}
 	})
 	if done != nil {
@@ -442,9 +456,9 @@ func (c *caller) publish() {
 }
 
 // again makes a call until it works, ten times at most.
-func again[In, Out, Option any](c *caller, f func(context.Context, *In, ...func(*Option)) (*Out, error), in func() *In) *Out {
+func again[In, Out, Option any](ctx context.Context, c *caller, f func(context.Context, *In, ...func(*Option)) (*Out, error), in func() *In) *Out {
 	for range 10 {
-		if out := call(c, f, in()); out != nil {
+		if out := call(ctx, c, f, in()); out != nil {
 			return out
 		}
 	}

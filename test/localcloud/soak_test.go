@@ -142,8 +142,8 @@ func (s *soak) client(ctx context.Context, seed uint64) {
 		lots = append(lots, slices.Repeat([]int{i}, a.weight)...)
 	}
 	for s.calls.Load() < s.limit {
-		c := &caller{soak: s, home: s.homes[random.IntN(len(s.homes))], random: random, ctx: func() context.Context { return ctx }}
-		acts[lots[random.IntN(len(lots))]].do(c)
+		c := &caller{soak: s, home: s.homes[random.IntN(len(s.homes))], random: random}
+		acts[lots[random.IntN(len(lots))]].do(ctx, c)
 	}
 }
 
