@@ -55,12 +55,18 @@ func verbHelp(name string, c *cli.Command) string {
 		text += "\n" + c.Description + "\n"
 	}
 	if len(c.Subcommands) > 0 {
-		text += "\nVerbs:\n"
-		for _, sub := range c.Subcommands {
-			text += fmt.Sprintf("   %s\t%s\n", sub.Name, sub.Usage)
-		}
+		text += verbsHelp(c.Subcommands)
 	}
 	return text + optionsHelp(append(slices.Clone(c.Flags), helpFlag()))
+}
+
+func verbsHelp(verbs []*cli.Command) string {
+	var b strings.Builder
+	b.WriteString("\nVerbs:\n")
+	for _, c := range verbs {
+		fmt.Fprintf(&b, "   %s\t%s\n", c.Name, c.Usage)
+	}
+	return b.String()
 }
 
 func helpFlag() cli.Flag {

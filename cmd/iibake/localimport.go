@@ -29,7 +29,7 @@ func localImportCommand(con *console) *cli.Command {
 			if err != nil {
 				return err
 			}
-			digest, err := r.giveDisk(con, c.Context, client, img)
+			digest, err := r.giveDisk(c.Context, con, client, img)
 			if err != nil {
 				return err
 			}
@@ -39,7 +39,7 @@ func localImportCommand(con *console) *cli.Command {
 			}
 			id, err := client.Import(c.Context, admin.Image{
 				Region: c.String("region"), Account: c.String("account"), Name: name, Disk: digest, Arch: img.Arch,
-				Tags: map[string]string{"Name": img.Name, "iibake:image": img.Ref.String()},
+				Tags: map[string]string{"Name": img.Name, "iibake:image": img.String()},
 			})
 			if err != nil {
 				return err
@@ -53,7 +53,7 @@ func localImportCommand(con *console) *cli.Command {
 }
 
 // giveDisk copies the disk of an image to the store of the cloud, unless it is the same store, and returns its digest there.
-func (r *record) giveDisk(con *console, ctx context.Context, client admin.Client, img bake.Image) (bake.Digest, error) {
+func (r *record) giveDisk(ctx context.Context, con *console, client admin.Client, img bake.Image) (bake.Digest, error) {
 	status, err := client.Status(ctx)
 	if err != nil || status.Store == r.storeDir {
 		return img.Disk, err

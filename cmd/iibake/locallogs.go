@@ -86,20 +86,21 @@ func follow(c *cli.Context, show func() (more bool, err error)) error {
 		if err != nil || !more || !c.Bool("follow") {
 			return err
 		}
-		if wait(c.Context, followEvery) != nil {
+		if !wait(c.Context, followEvery) {
 			return nil // following ends by being interrupted
 		}
 	}
 }
 
-func wait(ctx context.Context, d time.Duration) error {
+// wait reports whether d has passed before the user ended it.
+func wait(ctx context.Context, d time.Duration) bool {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {
 	case <-ctx.Done():
-		return ctx.Err()
+		return false
 	case <-timer.C:
-		return nil
+		return true
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"math"
 	"net"
 	"net/http"
@@ -58,7 +59,7 @@ func New(c Config) (*Cloud, error) {
 // Serve answers on l until ctx is done, and closes l. Requests in flight then have a moment to end.
 func (c *Cloud) Serve(ctx context.Context, l net.Listener) error {
 	s := &http.Server{
-		Handler: c.handler, ReadHeaderTimeout: time.Minute, ErrorLog: errorLog(c.config.Log),
+		Handler: c.handler, ReadHeaderTimeout: time.Minute, ErrorLog: slog.NewLogLogger(c.config.Log.Handler(), slog.LevelWarn),
 		BaseContext: func(net.Listener) context.Context { return context.WithoutCancel(ctx) },
 	}
 	ended := make(chan error, 1)
@@ -73,7 +74,9 @@ func (c *Cloud) Serve(ctx context.Context, l net.Listener) error {
 	if s.Shutdown(patient) != nil {
 		_ = s.Close() // hanging requests are what faults are for
 	}
-	<-ended
+	if err := <-ended; !errors.Is(err, http.ErrServerClosed) {
+		return fmt.Errorf("serve the local cloud: %w", err)
+	}
 	return nil
 }
 

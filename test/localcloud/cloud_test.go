@@ -79,7 +79,8 @@ func TestServe(t *testing.T) {
 	if who, err := whoAmI(t.Context(), config(cloud)); err != nil || who != account {
 		t.Errorf("in the process: %s %v", who, err)
 	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	var listen net.ListenConfig
+	l, err := listen.Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}

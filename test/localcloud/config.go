@@ -144,7 +144,7 @@ func (i identity) kind() string {
 }
 
 func (i identity) write(name string) error {
-	body, err := json.Marshal(i)
+	body, err := json.Marshal(i) //nolint:gosec // the file is where the secret is kept, for its owner only
 	if err != nil {
 		return fmt.Errorf("local cloud: %w", err)
 	}

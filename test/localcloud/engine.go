@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 
@@ -82,6 +83,8 @@ func (e *engine) openState() error {
 }
 
 // runClock lets a virtual clock move by itself until the engine is closed.
+//
+//nolint:contextcheck // which is no request's end
 func (e *engine) runClock() {
 	speed := e.config.Speed
 	if e.virtual == nil || speed == 0 {
@@ -114,8 +117,8 @@ func (e *engine) keep() error {
 
 func (e *engine) close() error {
 	var errs []error
-	for i := len(e.closers) - 1; i >= 0; i-- {
-		errs = append(errs, e.closers[i]())
+	for _, closer := range slices.Backward(e.closers) {
+		errs = append(errs, closer())
 	}
 	return errors.Join(errs...)
 }

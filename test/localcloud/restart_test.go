@@ -8,7 +8,6 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/service/autoscaling"
 	astypes "github.com/aws/aws-sdk-go-v2/service/autoscaling/types"
-
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 
 	"github.com/iibake/iibake/test/localcloud"

@@ -5,8 +5,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"log"
-	"log/slog"
 	"net"
 	"net/http"
 	"strings"
@@ -183,6 +181,3 @@ func (w *pipeWriter) end(err error) {
 	})
 	_ = w.out.CloseWithError(err)
 }
-
-// errorLog is what net/http wants, on top of l.
-func errorLog(l *slog.Logger) *log.Logger { return slog.NewLogLogger(l.Handler(), slog.LevelWarn) }

@@ -40,8 +40,7 @@ func TestMain(m *testing.M) {
 }
 
 func run(behaviour string) {
-	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
-	defer stop()
+	ctx, _ := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	withdraw, err := daemon.Announce(".", "http://127.0.0.1:1", map[string]int{"port": 1})
 	if err == nil {
 		err = daemon.TellStarter(daemon.Report{Endpoint: "http://127.0.0.1:1"})
@@ -187,8 +186,8 @@ func TestLock(t *testing.T) {
 		second <- err
 	}()
 	select {
-	case <-second:
-		t.Error("two have it")
+	case err := <-second:
+		t.Errorf("two have it: %v", err)
 	case <-time.After(20 * time.Millisecond):
 	}
 	if err := unlock(); err != nil {

@@ -75,7 +75,7 @@ func TestReopen(t *testing.T) {
 	err := s.Update("eu-west-1", func(r *state.Region) error {
 		r.VPCs.Delete("vpc-1")
 		r.VPCs.Delete("vpc-none")
-		r.VPCs.Edit("vpc-2").Vpc.CidrBlock = aws.String("10.0.0.0/16")
+		r.VPCs.Edit("vpc-2").CidrBlock = aws.String("10.0.0.0/16")
 		return wrong // what was changed is kept all the same
 	})
 	if !errors.Is(err, wrong) {
@@ -225,7 +225,7 @@ func TestVerify(t *testing.T) {
 		t.Fatal(err)
 	}
 	_ = s.View("eu-west-1", func(r *state.Region) error {
-		r.VPCs.Get("vpc-1").Vpc.CidrBlock = aws.String("10.0.0.0/16")
+		r.VPCs.Get("vpc-1").CidrBlock = aws.String("10.0.0.0/16")
 		return nil
 	})
 	if err := s.Verify(); err == nil || !strings.Contains(err.Error(), "eu-west-1 VPCs vpc-1") {

@@ -110,7 +110,7 @@ func (s *Store) load() (err error) {
 	if err != nil || !fresh {
 		return err
 	}
-	return s.keeper.db.Update(func(tx *bolt.Tx) error { return begin(tx) })
+	return s.keeper.db.Update(begin)
 }
 
 // begin writes what a file has that holds nothing yet.

@@ -68,7 +68,7 @@ func (r *Region) allTables() []namedTable {
 	v := reflect.ValueOf(r).Elem()
 	for i := range v.NumField() {
 		if field := v.Type().Field(i); field.IsExported() {
-			if t, ok := v.Field(i).Addr().Interface().(anyTable); ok {
+			if t, ok := reflect.TypeAssert[anyTable](v.Field(i).Addr()); ok {
 				all = append(all, namedTable{field.Name, t})
 			}
 		}

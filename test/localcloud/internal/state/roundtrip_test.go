@@ -54,9 +54,9 @@ func fill(t *rapid.T, v reflect.Value, percent int) {
 	}
 	switch v.Kind() {
 	case reflect.Struct:
-		for i := range v.NumField() {
-			if v.Field(i).CanSet() {
-				fill(t, v.Field(i), percent)
+		for _, part := range v.Fields() {
+			if part.CanSet() {
+				fill(t, part, percent)
 			}
 		}
 	case reflect.Pointer:

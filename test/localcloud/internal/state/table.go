@@ -68,7 +68,16 @@ func (t *Table[T]) touch(key string) {
 
 // anyTable is a Table of whatever records: what keeping them needs. All its calls are made under the region's lock.
 type anyTable interface {
+	changing
 	Len() int
+	// load adds a record as take encoded it.
+	load(key string, row []byte) error
+	// encode encodes every record.
+	encode() (map[string][]byte, error)
+}
+
+// changing is what a table remembers of its changes.
+type changing interface {
 	// note has changes remembered from now on.
 	note()
 	// dirtyLen returns how many keys were changed since the last take.
@@ -77,10 +86,6 @@ type anyTable interface {
 	take() (map[string][]byte, error)
 	// untake says that what was taken under these keys was not kept.
 	untake(map[string][]byte)
-	// load adds a record as take encoded it.
-	load(key string, row []byte) error
-	// encode encodes every record.
-	encode() (map[string][]byte, error)
 }
 
 func (t *Table[T]) note() {

@@ -57,7 +57,10 @@ func keptRows(tx *bolt.Tx, region, table string) map[string][]byte {
 func cursor(b *bolt.Bucket) func(yield func(key, row []byte) bool) {
 	return func(yield func(key, row []byte) bool) {
 		c := b.Cursor()
-		for key, row := c.First(); key != nil && yield(key, row); key, row = c.Next() {
+		for key, row := c.First(); key != nil; key, row = c.Next() {
+			if !yield(key, row) {
+				return
+			}
 		}
 	}
 }
