@@ -111,12 +111,21 @@ func driver(t *testing.T, c machines.Config) (*machines.Driver, *observer) {
 	return d, seen
 }
 
+// ask makes a health check.
+func ask(d *machines.Driver, id string, c compute.Check) (ok bool, reason string) {
+	done := make(chan struct{})
+	d.Probe(id, c, func(is bool, why string) {
+		ok, reason = is, why
+		close(done)
+	})
+	<-done
+	return ok, reason
+}
+
 // probe checks the answer of a health check.
 func probe(t *testing.T, d *machines.Driver, id string, c compute.Check, want bool, reason string) {
 	t.Helper()
-	answer := make(chan string, 1)
-	d.Probe(id, c, func(ok bool, reason string) { answer <- fmt.Sprint(ok, reason) })
-	if got := <-answer; got != fmt.Sprint(want, reason) {
-		t.Errorf("%s %d%s: %s", c.Protocol, c.Port, c.Path, got)
+	if ok, why := ask(d, id, c); ok != want || why != reason {
+		t.Errorf("%s %d%s: %t %s", c.Protocol, c.Port, c.Path, ok, why)
 	}
 }
