@@ -176,7 +176,7 @@ func FuzzSignature(f *testing.F) {
 func TestMutations(t *testing.T) {
 	g, _ := everything(t, nil)
 	c := newChance(1)
-	for range 100 {
+	for range 30 {
 		for _, seed := range ec2Seeds() {
 			judge(t, g, "POST", "/", c.mutate(seed), signedFor("ec2"))
 		}
