@@ -13,7 +13,7 @@ import (
 // run is the whole program: it does what args say and returns the exit code.
 func run(ctx context.Context, s streams, args []string) int {
 	con := newConsole(s)
-	app := newApp(con)
+	app := newApp(con) //nolint:contextcheck // the clock of a local cloud ends with the cloud, not with what made it
 	return con.fail(ctx, app.RunContext(ctx, arrange(app, args)))
 }
 

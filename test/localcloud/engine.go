@@ -83,8 +83,6 @@ func (e *engine) openState() error {
 }
 
 // runClock lets a virtual clock move by itself until the engine is closed.
-//
-//nolint:contextcheck // which is no request's end
 func (e *engine) runClock() {
 	speed := e.config.Speed
 	if e.virtual == nil || speed == 0 {
