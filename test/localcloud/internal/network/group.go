@@ -54,13 +54,23 @@ func GroupNamed(r *state.Region, account, vpc, name string) (*state.SecurityGrou
 	return nil, wire.Errorf("InvalidGroup.NotFound", "The security group '%s' does not exist in VPC '%s'", name, vpc)
 }
 
+// namedInDefault returns the group of that name in the default VPC, where names are looked up.
+func namedInDefault(r *state.Region, c *wire.Call, name string) (*state.SecurityGroup, error) {
+	vpc := DefaultVPC(c.Region, c.Account)
+	g, err := GroupNamed(r, c.Account, vpc, name)
+	if err != nil {
+		return nil, wire.Errorf("InvalidGroup.NotFound", "The security group '%s' does not exist in default VPC '%s'", name, vpc)
+	}
+	return g, nil
+}
+
 // chosen returns the group that a request names by id or, in the default VPC, by name.
 func chosen(r *state.Region, c *wire.Call, id, name *string) (*state.SecurityGroup, error) {
 	switch {
 	case aws.ToString(id) != "":
 		return GroupOf(r, c.Account, *id)
 	case aws.ToString(name) != "":
-		return GroupNamed(r, c.Account, DefaultVPC(c.Region, c.Account), *name)
+		return namedInDefault(r, c, *name)
 	}
 	return nil, wire.Errorf("MissingParameter", "The request must contain the parameter groupName or groupId")
 }
@@ -95,6 +105,16 @@ func (s *Service) createGroup(_ context.Context, c *wire.Call, in *ec2.CreateSec
 
 const maxGroupText = 255 // characters of a name or a description [documented]
 
+// plainText is what names and descriptions of groups and descriptions of rules may be made of [documented].
+const plainText = "Valid descriptions are strings less than 256 characters from the following set:  a-zA-Z0-9. _-:/()#,@[]+=&;{}!$*"
+
+func plain(text string) bool {
+	return len(text) <= maxGroupText && !strings.ContainsFunc(text, func(r rune) bool {
+		letter := r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9'
+		return !letter && !strings.ContainsRune(". _-:/()#,@[]+=&;{}!$*", r)
+	})
+}
+
 func checkGroup(in *ec2.CreateSecurityGroupInput) error {
 	name, description := aws.ToString(in.GroupName), aws.ToString(in.Description)
 	switch {
@@ -108,8 +128,10 @@ func checkGroup(in *ec2.CreateSecurityGroupInput) error {
 		return wire.Errorf("InvalidParameterValue", "Group names may not be in the format sg-*.")
 	case len(name) > maxGroupText:
 		return wire.Errorf("InvalidParameterValue", "Value (%s) for parameter GroupName is invalid. Group names are limited to 255 characters.", name)
-	case len(description) > maxGroupText:
-		return wire.Errorf("InvalidParameterValue", "Value (%s) for parameter GroupDescription is invalid. Descriptions are limited to 255 characters.", description)
+	case !plain(name):
+		return wire.Errorf("InvalidParameterValue", "Value (%s) for parameter GroupName is invalid. %s", name, plainText) // text inferred
+	case !plain(description):
+		return wire.Errorf("InvalidParameterValue", "Invalid security group description. %s", plainText)
 	}
 	return kit.CheckTagSpecs(in.TagSpecifications, ec2types.ResourceTypeSecurityGroup)
 }
@@ -191,9 +213,9 @@ func (s *Service) describeGroups(_ context.Context, c *wire.Call, in *ec2.Descri
 func groupIDs(r *state.Region, c *wire.Call, in *ec2.DescribeSecurityGroupsInput) ([]string, error) {
 	ids := in.GroupIds
 	for _, name := range in.GroupNames {
-		g, err := GroupNamed(r, c.Account, DefaultVPC(c.Region, c.Account), name)
+		g, err := namedInDefault(r, c, name)
 		if err != nil {
-			return nil, wire.Errorf("InvalidGroup.NotFound", "The security group '%s' does not exist", name)
+			return nil, err
 		}
 		ids = append(slices.Clip(ids), *g.GroupId)
 	}
@@ -245,6 +267,13 @@ func ruleValues(rules []ec2types.SecurityGroupRule, egress bool, field string) (
 			}
 			return listing.Values(r.ReferencedGroupInfo.GroupId)
 		},
+		"user-id": func(r ec2types.SecurityGroupRule) []string {
+			if r.ReferencedGroupInfo == nil {
+				return nil
+			}
+			return listing.Values(r.ReferencedGroupInfo.UserId)
+		},
+		"prefix-list-id": func(ec2types.SecurityGroupRule) []string { return nil },
 	}
 	of, known := fields[field]
 	if !known {

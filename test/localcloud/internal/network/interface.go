@@ -2,6 +2,7 @@ package network
 
 import (
 	"context"
+	"strconv"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
@@ -109,6 +110,21 @@ func interfaceFilter(n ec2types.NetworkInterface, name string) ([]string, bool) 
 			return nil, true
 		}
 		return listing.Values(n.Association.PublicIp), true
+	case "association.public-dns-name":
+		if n.Association == nil {
+			return nil, true
+		}
+		return listing.Values(n.Association.PublicDnsName), true
+	case "availability-zone-id":
+		return listing.Values(n.AvailabilityZoneId), true
+	case "source-dest-check":
+		return listing.Truth(n.SourceDestCheck), true
+	case "addresses.primary":
+		return []string{"true"}, true
+	case "operator.managed":
+		return []string{"false"}, true
+	case "association.allocation-id", "association.association-id", "ipv6-addresses.ipv6-address", "operator.principal", "requester-id":
+		return nil, true // nothing here has one
 	}
 	if values, ok := attachmentFilter(n.Attachment, name); ok {
 		return values, true
@@ -125,6 +141,8 @@ func attachmentFilter(a *ec2types.NetworkInterfaceAttachment, name string) ([]st
 		return listing.Values(a.InstanceId), true
 	case "attachment.instance-owner-id":
 		return listing.Values(a.InstanceOwnerId), true
+	case "attachment.device-index":
+		return []string{strconv.Itoa(int(aws.ToInt32(a.DeviceIndex)))}, true
 	case "attachment.attachment-id":
 		return listing.Values(a.AttachmentId), true
 	case "attachment.status":

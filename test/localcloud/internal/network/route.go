@@ -141,6 +141,16 @@ func routesFilter(t ec2types.RouteTable, name string) ([]string, bool) {
 			values = append(values, listing.Values(route.GatewayId)...)
 		}
 		return values, true
+	case "route.origin":
+		for _, route := range t.Routes {
+			values = append(values, string(route.Origin))
+		}
+		return values, true
+	case "route.state":
+		return []string{"active"}, true
+	case "route.destination-ipv6-cidr-block", "route.destination-prefix-list-id", "route.egress-only-internet-gateway-id", "route.instance-id",
+		"route.nat-gateway-id", "route.transit-gateway-id", "route.vpc-peering-connection-id":
+		return nil, true // no route here leads there
 	case "vpc-id":
 		return listing.Values(t.VpcId), true
 	}

@@ -125,37 +125,46 @@ func (q *request) expand(r *state.Region, c *wire.Call, g *state.SecurityGroup, 
 	if err != nil {
 		return nil, err
 	}
-	like.GroupId, like.GroupOwnerId, like.IsEgress = g.GroupId, g.OwnerId, aws.Bool(q.egress)
-	like.Tags = kit.TagsFor(q.tags, ec2types.ResourceTypeSecurityGroupRule)
-	var rules []ec2types.SecurityGroupRule
-	add := func(set func(rule *ec2types.SecurityGroupRule)) {
-		rule, id := like, kit.ID("sgr")
-		rule.SecurityGroupRuleId, rule.SecurityGroupRuleArn = &id, aws.String(arn(c.Region, c.Account, "security-group-rule/"+id))
-		set(&rule)
-		rules = append(rules, rule)
+	rules, err := sources(r, c, g, p)
+	if err != nil {
+		return nil, err
 	}
+	for i := range rules {
+		rule, id := &rules[i], kit.ID("sgr")
+		if !plain(aws.ToString(rule.Description)) {
+			return nil, wire.Errorf("InvalidParameterValue", "Invalid rule description. %s", plainText)
+		}
+		rule.SecurityGroupRuleId, rule.SecurityGroupRuleArn = &id, aws.String(arn(c.Region, c.Account, "security-group-rule/"+id))
+		rule.IpProtocol, rule.FromPort, rule.ToPort = like.IpProtocol, like.FromPort, like.ToPort
+		rule.GroupId, rule.GroupOwnerId, rule.IsEgress = g.GroupId, g.OwnerId, aws.Bool(q.egress)
+		rule.Tags = kit.TagsFor(q.tags, ec2types.ResourceTypeSecurityGroupRule)
+	}
+	return rules, nil
+}
+
+// sources returns a rule with nothing but its peer and its description for each peer of a permission.
+func sources(r *state.Region, c *wire.Call, g *state.SecurityGroup, p *ec2types.IpPermission) (rules []ec2types.SecurityGroupRule, err error) {
 	for _, v := range p.IpRanges {
 		cidr, err := cidrOf(aws.ToString(v.CidrIp), true)
 		if err != nil {
 			return nil, err
 		}
-		add(func(rule *ec2types.SecurityGroupRule) { rule.CidrIpv4, rule.Description = &cidr, v.Description })
+		rules = append(rules, ec2types.SecurityGroupRule{CidrIpv4: &cidr, Description: v.Description})
 	}
 	for _, v := range p.Ipv6Ranges {
 		cidr, err := cidrOf(aws.ToString(v.CidrIpv6), false)
 		if err != nil {
 			return nil, err
 		}
-		add(func(rule *ec2types.SecurityGroupRule) { rule.CidrIpv6, rule.Description = &cidr, v.Description })
+		rules = append(rules, ec2types.SecurityGroupRule{CidrIpv6: &cidr, Description: v.Description})
 	}
 	for _, v := range p.UserIdGroupPairs {
 		peer, err := peerOf(r, c, g, v)
 		if err != nil {
 			return nil, err
 		}
-		add(func(rule *ec2types.SecurityGroupRule) {
-			rule.ReferencedGroupInfo, rule.Description = &ec2types.ReferencedSecurityGroup{GroupId: peer.GroupId, UserId: peer.OwnerId}, v.Description
-		})
+		referenced := &ec2types.ReferencedSecurityGroup{GroupId: peer.GroupId, UserId: peer.OwnerId}
+		rules = append(rules, ec2types.SecurityGroupRule{ReferencedGroupInfo: referenced, Description: v.Description})
 	}
 	switch {
 	case len(p.PrefixListIds) > 0:

@@ -73,6 +73,16 @@ func vpcFilter(v *state.VPC, name string) ([]string, bool) {
 		return listing.Values(v.OwnerId), true
 	case "state":
 		return []string{string(v.State)}, true
+	case "cidr-block-association.state":
+		return []string{"associated"}, true
+	case "cidr-block-association.association-id":
+		if len(v.CidrBlockAssociationSet) == 0 {
+			return nil, true
+		}
+		return listing.Values(v.CidrBlockAssociationSet[0].AssociationId), true
+	case "ipv6-cidr-block-association.association-id", "ipv6-cidr-block-association.ipv6-cidr-block",
+		"ipv6-cidr-block-association.ipv6-pool", "ipv6-cidr-block-association.state":
+		return nil, true // nothing here has IPv6
 	}
 	return kit.TagFilter(v.Tags, name)
 }
@@ -156,6 +166,14 @@ func subnetFilter(v *state.Subnet, name string) ([]string, bool) {
 		return listing.Values(v.OwnerId), true
 	case "state":
 		return []string{string(v.State)}, true
+	case "enable-dns64", "ipv6-native", "map-customer-owned-ip-on-launch", "private-dns-name-options-on-launch.enable-resource-name-dns-a-record",
+		"private-dns-name-options-on-launch.enable-resource-name-dns-aaaa-record":
+		return []string{"false"}, true
+	case "private-dns-name-options-on-launch.hostname-type":
+		return []string{"ip-name"}, true
+	case "customer-owned-ipv4-pool", "outpost-arn", "ipv6-cidr-block-association.association-id",
+		"ipv6-cidr-block-association.ipv6-cidr-block", "ipv6-cidr-block-association.state":
+		return nil, true // nothing here has one
 	}
 	return kit.TagFilter(v.Tags, name)
 }
