@@ -4,6 +4,7 @@ package keypair
 import (
 	"bytes"
 	"context"
+	"slices"
 	"strings"
 	"time"
 
@@ -47,6 +48,12 @@ func (s *Service) create(_ context.Context, c *wire.Call, in *ec2.CreateKeyPairI
 	name := aws.ToString(in.KeyName)
 	if err := s.free(c, name, in.TagSpecifications, in.DryRun); err != nil {
 		return nil, err
+	}
+	if in.KeyType != "" && !slices.Contains(in.KeyType.Values(), in.KeyType) {
+		return nil, wire.Errorf("InvalidParameterValue", "Value (%s) for parameter keyType is invalid.", in.KeyType)
+	}
+	if in.KeyFormat != "" && !slices.Contains(in.KeyFormat.Values(), in.KeyFormat) {
+		return nil, wire.Errorf("InvalidParameterValue", "Value (%s) for parameter keyFormat is invalid.", in.KeyFormat)
 	}
 	if in.KeyFormat == ec2types.KeyFormatPpk {
 		return nil, wire.Errorf("UnsupportedOperation", "Keys in the format of PuTTY are not supported here: ask for pem and convert it.")
@@ -122,13 +129,17 @@ func (s *Service) describe(_ context.Context, c *wire.Call, in *ec2.DescribeKeyP
 	}
 	out := &ec2.DescribeKeyPairsOutput{KeyPairs: []ec2types.KeyPairInfo{}}
 	return out, s.store.View(c.Region, func(r *state.Region) error {
-		var wanted []string
-		if in.KeyNames != nil || in.KeyPairIds != nil {
-			wanted = append(append([]string{}, in.KeyNames...), in.KeyPairIds...)
+		wanted := slices.Clone(in.KeyNames)
+		for _, id := range in.KeyPairIds {
+			name, err := nameOf(r, c.Account, id)
+			if err != nil {
+				return err
+			}
+			wanted = append(wanted, name)
 		}
 		found, _, err := listing.Run(listing.Query[*state.KeyPair]{
 			IDs: wanted, Filters: in.Filters, Attr: attribute, None: &state.KeyPair{},
-			Get: func(id string) (*state.KeyPair, error) { return find(r, c.Account, id) },
+			Get: func(id string) (*state.KeyPair, error) { return named(r, c.Account, id) },
 			All: func(yield func(*state.KeyPair) bool) {
 				for _, k := range r.KeyPairs.All() {
 					if k.Account == c.Account && !yield(k) {
@@ -152,17 +163,22 @@ func (s *Service) describe(_ context.Context, c *wire.Call, in *ec2.DescribeKeyP
 	})
 }
 
-// find returns a key pair by its name or its id.
-func find(r *state.Region, account, nameOrID string) (*state.KeyPair, error) {
-	if k := r.KeyPairs.Get(state.Key(account, nameOrID)); k != nil {
+// named returns a key pair by its name.
+func named(r *state.Region, account, name string) (*state.KeyPair, error) {
+	if k := r.KeyPairs.Get(state.Key(account, name)); k != nil {
 		return k, nil
 	}
+	return nil, wire.Errorf("InvalidKeyPair.NotFound", "The key pair '%s' does not exist", name)
+}
+
+// nameOf returns the name of a key pair by its id.
+func nameOf(r *state.Region, account, id string) (string, error) {
 	for _, k := range r.KeyPairs.All() {
-		if k.Account == account && aws.ToString(k.KeyPairId) == nameOrID {
-			return k, nil
+		if k.Account == account && aws.ToString(k.KeyPairId) == id {
+			return aws.ToString(k.KeyName), nil
 		}
 	}
-	return nil, wire.Errorf("InvalidKeyPair.NotFound", "The key pair '%s' does not exist", nameOrID)
+	return "", wire.Errorf("InvalidKeyPair.NotFound", "The key pair '%s' does not exist", id)
 }
 
 func attribute(k *state.KeyPair, name string) ([]string, bool) {
@@ -181,11 +197,8 @@ func attribute(k *state.KeyPair, name string) ([]string, bool) {
 
 // delete deletes a key pair; it is fine if there is none.
 func (s *Service) delete(_ context.Context, c *wire.Call, in *ec2.DeleteKeyPairInput) (*ec2.DeleteKeyPairOutput, error) {
-	wanted := aws.ToString(in.KeyName)
-	if wanted == "" {
-		wanted = aws.ToString(in.KeyPairId)
-	}
-	if wanted == "" {
+	name, id := aws.ToString(in.KeyName), aws.ToString(in.KeyPairId)
+	if name == "" && id == "" {
 		return nil, wire.Errorf("MissingParameter", "The request must contain the parameter KeyName or KeyPairId")
 	}
 	if aws.ToBool(in.DryRun) {
@@ -193,7 +206,10 @@ func (s *Service) delete(_ context.Context, c *wire.Call, in *ec2.DeleteKeyPairI
 	}
 	out := &ec2.DeleteKeyPairOutput{Return: aws.Bool(true)}
 	return out, s.store.Update(c.Region, func(r *state.Region) error {
-		if k, err := find(r, c.Account, wanted); err == nil {
+		if name == "" {
+			name, _ = nameOf(r, c.Account, id)
+		}
+		if k, err := named(r, c.Account, name); err == nil {
 			out.KeyPairId = k.KeyPairId
 			r.KeyPairs.Delete(state.Key(c.Account, aws.ToString(k.KeyName)))
 		}
