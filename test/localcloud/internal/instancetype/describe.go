@@ -59,8 +59,18 @@ func attribute(t *Type, name string) ([]string, bool) {
 		return []string{t.Name}, true
 	case "current-generation":
 		return yes(t.Current)
-	case "bare-metal", "instance-storage-supported", "network-info.efa-supported":
+	case "bare-metal", "instance-storage-supported", "network-info.efa-supported", "network-info.ipv6-supported", "hibernation-supported":
 		return yes(false)
+	case "ebs-info.nvme-support":
+		return []string{string(t.nvme())}, true
+	case "network-info.ena-support":
+		return []string{string(t.ena())}, true
+	case "nitro-enclaves-support":
+		return []string{"unsupported"}, true
+	case "vcpu-info.default-cores":
+		return []string{strconv.Itoa(t.CPUs / max(1, t.ThreadsPerCPU))}, true
+	case "vcpu-info.default-threads-per-core":
+		return []string{strconv.Itoa(t.ThreadsPerCPU)}, true
 	case "burstable-performance-supported":
 		return yes(t.Burstable)
 	case "free-tier-eligible":
@@ -105,6 +115,20 @@ func (t *Type) hypervisor() ec2types.InstanceTypeHypervisor {
 	return ec2types.InstanceTypeHypervisorXen
 }
 
+func (t *Type) nvme() ec2types.EbsNvmeSupport {
+	if t.Nitro {
+		return ec2types.EbsNvmeSupportRequired
+	}
+	return ec2types.EbsNvmeSupportUnsupported
+}
+
+func (t *Type) ena() ec2types.EnaSupport {
+	if t.Nitro {
+		return ec2types.EnaSupportRequired
+	}
+	return ec2types.EnaSupportUnsupported
+}
+
 func (t *Type) modes() []ec2types.BootModeType {
 	var modes []ec2types.BootModeType
 	if t.BIOS {
@@ -126,18 +150,14 @@ func (t *Type) info() ec2types.InstanceTypeInfo {
 	if t.Clock > 0 {
 		processor.SustainedClockSpeedInGhz = &t.Clock
 	}
-	nvme, ena := ec2types.EbsNvmeSupportUnsupported, ec2types.EnaSupportUnsupported
-	if t.Nitro {
-		nvme, ena = ec2types.EbsNvmeSupportRequired, ec2types.EnaSupportRequired
-	}
 	return ec2types.InstanceTypeInfo{
 		BareMetal: aws.Bool(false), BurstablePerformanceSupported: &t.Burstable, CurrentGeneration: &t.Current, FreeTierEligible: aws.Bool(t.free()),
-		EbsInfo:    &ec2types.EbsInfo{EbsOptimizedSupport: ec2types.EbsOptimizedSupportDefault, EncryptionSupport: ec2types.EbsEncryptionSupportSupported, NvmeSupport: nvme},
+		EbsInfo:    &ec2types.EbsInfo{EbsOptimizedSupport: ec2types.EbsOptimizedSupportDefault, EncryptionSupport: ec2types.EbsEncryptionSupportSupported, NvmeSupport: t.nvme()},
 		Hypervisor: t.hypervisor(), InstanceStorageSupported: aws.Bool(false), InstanceType: ec2types.InstanceType(t.Name),
 		MemoryInfo: &ec2types.MemoryInfo{SizeInMiB: aws.Int64(int64(t.Memory / bake.MiB))},
 		// One interface with one address is what instances can have here.
 		NetworkInfo: &ec2types.NetworkInfo{
-			DefaultNetworkCardIndex: aws.Int32(0), EfaSupported: aws.Bool(false), EnaSupport: ena, Ipv4AddressesPerInterface: aws.Int32(1),
+			DefaultNetworkCardIndex: aws.Int32(0), EfaSupported: aws.Bool(false), EnaSupport: t.ena(), Ipv4AddressesPerInterface: aws.Int32(1),
 			Ipv6AddressesPerInterface: aws.Int32(0), Ipv6Supported: aws.Bool(false), MaximumNetworkCards: aws.Int32(1),
 			MaximumNetworkInterfaces: aws.Int32(1), NetworkPerformance: &t.Network,
 		},
