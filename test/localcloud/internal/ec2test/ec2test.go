@@ -61,9 +61,12 @@ func New(t TB, register func(store *state.Store, svc *wire.Service)) *Cloud {
 }
 
 // As returns a client of an account. It never tries again.
-func (c *Cloud) As(account string) *ec2.Client {
+func (c *Cloud) As(account string) *ec2.Client { return c.In(Region, account) }
+
+// In returns a client of an account in a region.
+func (c *Cloud) In(region, account string) *ec2.Client {
 	return ec2.NewFromConfig(aws.Config{
-		Region: Region, Credentials: credentials.NewStaticCredentialsProvider(account, "secret", ""),
+		Region: region, Credentials: credentials.NewStaticCredentialsProvider(account, "secret", ""),
 		HTTPClient: &http.Client{Transport: c.gateway}, BaseEndpoint: aws.String("http://localhost"), RetryMaxAttempts: 1,
 	})
 }

@@ -73,7 +73,7 @@ func (p *plan) overrideDisk(m ec2types.BlockDeviceMapping) error {
 		return wire.Errorf("InvalidBlockDeviceMapping", "snapshotId cannot be modified on root device")
 	}
 	p.disks[i].override(m.Ebs)
-	return nil
+	return checkIops(cmp.Or(p.disks[i].ebs.VolumeType, ec2types.VolumeTypeGp2), m.Ebs.Iops)
 }
 
 func (d *disk) override(e *ec2types.EbsBlockDevice) {
@@ -154,24 +154,18 @@ func (d *disk) from(s *state.Snapshot, id string) error {
 // completeVolume checks and fills in what the type of a volume decides [documented].
 func completeVolume(e *ec2types.EbsBlockDevice) error {
 	e.VolumeType = cmp.Or(e.VolumeType, ec2types.VolumeTypeGp2)
-	size := *e.VolumeSize
 	switch e.VolumeType {
 	case ec2types.VolumeTypeGp3:
 		e.Iops, e.Throughput = cmp.Or(e.Iops, aws.Int32(3000)), cmp.Or(e.Throughput, aws.Int32(125))
 	case ec2types.VolumeTypeGp2:
-		if e.Throughput != nil {
-			return wire.Errorf("InvalidParameterDependency", "The parameter 'throughput' is not supported for volume type 'gp2'.")
-		}
-		e.Iops = aws.Int32(min(16000, max(100, 3*size)))
+		e.Iops = aws.Int32(min(16000, max(100, 3**e.VolumeSize)))
 	case ec2types.VolumeTypeIo1, ec2types.VolumeTypeIo2:
 		if e.Iops == nil {
 			return wire.Errorf("MissingParameter", "The parameter iops must be specified for %s volumes.", e.VolumeType)
 		}
 	case ec2types.VolumeTypeStandard, ec2types.VolumeTypeSt1, ec2types.VolumeTypeSc1:
-	default:
-		return wire.Errorf("InvalidParameterValue", "Unsupported volume type '%s'.", e.VolumeType)
 	}
-	return nil
+	return checkLimits(e)
 }
 
 // attachDelay is how long after the launch the volumes are attached, as recorded.

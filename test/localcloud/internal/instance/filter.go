@@ -17,7 +17,7 @@ import (
 
 // attribute returns the values of an instance for a filter of DescribeInstances, and whether there is such a filter.
 func attribute(in *state.Instance, name string) ([]string, bool) {
-	for _, of := range [...]func(*state.Instance, string) ([]string, bool){tagged, identity, condition, place, kind, device, card} {
+	for _, of := range [...]func(*state.Instance, string) ([]string, bool){tagged, identity, condition, place, kind, options, device, card} {
 		if values, ok := of(in, name); ok {
 			return values, true
 		}
@@ -52,8 +52,21 @@ func identity(in *state.Instance, name string) ([]string, bool) {
 			return nil, true
 		}
 		return listing.Values(in.IamInstanceProfile.Arn), true
+	case "iam-instance-profile.id":
+		if in.IamInstanceProfile == nil {
+			return nil, true
+		}
+		return listing.Values(in.IamInstanceProfile.Id), true
 	}
 	return nil, false
+}
+
+// orNew returns p, or an empty one for nil.
+func orNew[T any](p *T) *T {
+	if p == nil {
+		return new(T)
+	}
+	return p
 }
 
 func times(t *time.Time) []string {
@@ -102,6 +115,12 @@ func metadataAttribute(o *ec2types.InstanceMetadataOptionsResponse, name string)
 		return []string{string(o.HttpEndpoint)}, true
 	case "metadata-options.instance-metadata-tags":
 		return []string{string(o.InstanceMetadataTags)}, true
+	case "metadata-options.http-protocol-ipv4":
+		return []string{string(o.HttpEndpoint)}, true
+	case "metadata-options.http-protocol-ipv6":
+		return []string{string(o.HttpProtocolIpv6)}, true
+	case "metadata-options.state":
+		return []string{string(o.State)}, true
 	case "metadata-options.http-put-response-hop-limit":
 		return []string{strconv.Itoa(int(aws.ToInt32(o.HttpPutResponseHopLimit)))}, true
 	}
@@ -190,6 +209,33 @@ func kind(in *state.Instance, name string) ([]string, bool) {
 	return nil, false
 }
 
+// options returns what a launch can choose, or could if this cloud had it.
+func options(in *state.Instance, name string) ([]string, bool) {
+	switch name {
+	case "ebs-optimized":
+		return listing.Truth(in.EbsOptimized), true
+	case "ena-support":
+		return listing.Truth(in.EnaSupport), true
+	case "tpm-support":
+		return listing.Values(in.TpmSupport), true
+	case "enclave-options.enabled", "hibernation-options.configured", "private-dns-name-options.enable-resource-name-dns-aaaa-record":
+		return []string{"false"}, true
+	case "private-dns-name-options.enable-resource-name-dns-a-record":
+		return listing.Truth(orNew(in.PrivateDnsNameOptions).EnableResourceNameDnsARecord), true
+	case "private-dns-name-options.hostname-type":
+		return []string{"ip-name"}, true
+	case "network-performance-options.bandwidth-weighting":
+		return []string{"default"}, true
+	case "maintenance-options.auto-recovery":
+		return []string{string(orNew(in.MaintenanceOptions).AutoRecovery)}, true
+	case "capacity-reservation-specification.capacity-reservation-preference":
+		return []string{string(orNew(in.CapacityReservationSpecification).CapacityReservationPreference)}, true
+	case "capacity-reservation-id", "ipv6-address":
+		return nil, true
+	}
+	return nil, false
+}
+
 func device(in *state.Instance, name string) ([]string, bool) {
 	field, ok := strings.CutPrefix(name, "block-device-mapping.")
 	if !ok {
@@ -212,41 +258,6 @@ func device(in *state.Instance, name string) ([]string, bool) {
 		}
 	}
 	return values, known
-}
-
-// card returns what the network interface of an instance has for a filter.
-func card(in *state.Instance, name string) ([]string, bool) {
-	var n ec2types.InstanceNetworkInterface
-	if len(in.NetworkInterfaces) > 0 {
-		n = in.NetworkInterfaces[0]
-	}
-	var public *string
-	if n.Association != nil {
-		public = n.Association.PublicIp
-	}
-	switch name {
-	case "network-interface.network-interface-id":
-		return listing.Values(n.NetworkInterfaceId), true
-	case "network-interface.subnet-id":
-		return listing.Values(n.SubnetId), true
-	case "network-interface.vpc-id":
-		return listing.Values(n.VpcId), true
-	case "network-interface.mac-address":
-		return listing.Values(n.MacAddress), true
-	case "network-interface.owner-id":
-		return listing.Values(n.OwnerId), true
-	case "network-interface.status":
-		return []string{string(n.Status)}, true
-	case "network-interface.description":
-		return listing.Values(n.Description), true
-	case "network-interface.private-dns-name":
-		return listing.Values(n.PrivateDnsName), true
-	case "network-interface.private-ip-address", "network-interface.addresses.private-ip-address":
-		return listing.Values(n.PrivateIpAddress), true
-	case "network-interface.association.public-ip", "network-interface.addresses.association.public-ip", "association.public-ip":
-		return listing.Values(public), true
-	}
-	return groups(n.Groups, name, "network-interface.group-")
 }
 
 // statusAttribute returns the values of an instance for a filter of DescribeInstanceStatus.

@@ -118,10 +118,10 @@ func TestCreateVolume(t *testing.T) {
 		t.Fatalf("got %+v %v", out, err)
 	}
 	for code, in := range map[string]ec2.CreateVolumeInput{
-		"InvalidZone.NotFound":       {AvailabilityZone: aws.String("x"), Size: aws.Int32(1)},
-		"MissingParameter":           {AvailabilityZone: aws.String("us-east-1a")},
-		"InvalidSnapshot.NotFound":   {AvailabilityZone: aws.String("us-east-1a"), SnapshotId: aws.String("snap-1")},
-		"InvalidParameterDependency": {AvailabilityZone: aws.String("us-east-1a"), Size: aws.Int32(1), Throughput: aws.Int32(200)},
+		"InvalidZone.NotFound":        {AvailabilityZone: aws.String("x"), Size: aws.Int32(1)},
+		"MissingParameter":            {AvailabilityZone: aws.String("us-east-1a")},
+		"InvalidSnapshot.NotFound":    {AvailabilityZone: aws.String("us-east-1a"), SnapshotId: aws.String("snap-1")},
+		"InvalidParameterCombination": {AvailabilityZone: aws.String("us-east-1a"), Size: aws.Int32(1), Throughput: aws.Int32(200)},
 	} {
 		_, err := c.Client.CreateVolume(t.Context(), &in)
 		ec2test.Expect(t, err, code, "")

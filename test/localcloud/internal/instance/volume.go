@@ -88,6 +88,10 @@ func volumeAttribute(v *state.Volume, name string) ([]string, bool) {
 		return times(a.AttachTime), true
 	case "attachment.delete-on-termination":
 		return listing.Truth(a.DeleteOnTermination), true
+	case "fast-restored", "operator.managed":
+		return []string{"false"}, true
+	case "operator.principal":
+		return nil, true
 	}
 	return kit.TagFilter(v.Tags, name)
 }
@@ -130,6 +134,9 @@ func addVolume(r *state.Region, c *wire.Call, in *ec2.CreateVolumeInput) (string
 	d := disk{ebs: ec2types.EbsBlockDevice{
 		Encrypted: in.Encrypted, Iops: in.Iops, KmsKeyId: in.KmsKeyId, SnapshotId: in.SnapshotId, Throughput: in.Throughput, VolumeSize: in.Size, VolumeType: in.VolumeType,
 	}}
+	if err := checkIops(cmp.Or(in.VolumeType, ec2types.VolumeTypeGp2), in.Iops); err != nil {
+		return "", err
+	}
 	if err := d.complete(r, c.Account, false); err != nil {
 		return "", err
 	}
