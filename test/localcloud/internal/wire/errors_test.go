@@ -455,6 +455,35 @@ func TestS3IsHandedOver(t *testing.T) {
 	}
 }
 
+func TestS3RefusesInItsOwnWords(t *testing.T) {
+	g := wire.NewGateway(wire.Options{
+		Accounts: everyone{}, Clock: clock.Real{}, Interceptor: refuser{before: &wire.Error{Status: 503, Code: "SlowDown"}},
+		S3: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusTeapot) }),
+	})
+	now := time.Now().UTC()
+	old := now.Add(-time.Hour)
+	good := authorization("s3", now)
+	for code, test := range map[string]struct {
+		status int
+		at     time.Time
+		value  string
+		token  string
+	}{
+		"AuthorizationHeaderMalformed": {400, now, strings.Replace(good, "SignedHeaders", "Headers", 1), ""},
+		"SignatureDoesNotMatch":        {403, now, strings.TrimSuffix(good, "f"), ""},
+		"RequestTimeTooSkewed":         {403, old, authorization("s3", old), ""},
+		"ExpiredToken":                 {400, now, good, "expired"},
+		"SlowDown":                     {503, now, good, ""},
+	} {
+		got := send(t, g, raw{method: "GET", target: "/bucket", header: map[string]string{
+			"X-Amz-Date": test.at.Format("20060102T150405Z"), "Authorization": test.value, "X-Amz-Security-Token": test.token,
+		}})
+		if got.status != test.status || codeOf(got) != code {
+			t.Errorf("%s: %d %s", code, got.status, got.body)
+		}
+	}
+}
+
 func TestCheckFindsWhatDoesNotFit(t *testing.T) {
 	type FrobnicateInput struct{}
 	type FrobnicateOutput struct{}
