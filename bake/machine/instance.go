@@ -193,3 +193,13 @@ func Installed(a bake.Arch) error {
 	_, err := findQEMUImg()
 	return err
 }
+
+// Accelerator returns what executes the instructions of guests of an architecture on this host: see [Machine.Accelerator]. It may take
+// seconds to find out, the first time after the host was started; Start waits for that too.
+func Accelerator(ctx context.Context, a bake.Arch, scratch string) (string, error) {
+	exe, err := findQEMU(a)
+	if err != nil {
+		return "", err
+	}
+	return accelerator(ctx, exe, a, scratch), nil
+}

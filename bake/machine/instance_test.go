@@ -223,11 +223,17 @@ func TestInstalled(t *testing.T) {
 	if err := machine.Installed(bake.AMD64); err != nil {
 		t.Error(err)
 	}
+	if accel, err := machine.Accelerator(t.Context(), bake.AMD64, t.TempDir()); err != nil || accel != "kvm" && accel != "tcg" {
+		t.Errorf("%q, %v", accel, err)
+	}
 	t.Setenv("PATH", only(t, "qemu-system-x86_64"))
 	if err := machine.Installed(bake.AMD64); err == nil || !strings.Contains(err.Error(), "install the package qemu-utils") {
 		t.Error(err)
 	}
 	t.Setenv("PATH", t.TempDir())
+	if accel, err := machine.Accelerator(t.Context(), bake.AMD64, t.TempDir()); err == nil {
+		t.Error(accel)
+	}
 	if err := machine.Installed(bake.AMD64); err == nil || !strings.Contains(err.Error(), "install the package qemu-system-x86") {
 		t.Error(err)
 	}

@@ -109,6 +109,9 @@ func (d *Driver) open() (err error) {
 	if err := d.sweep(); err != nil {
 		return err
 	}
+	d.background(func() { // so that the first instance need not wait for it
+		_, _ = machine.Accelerator(d.ctx, bake.AMD64, filepath.Join(d.c.Dir, scratchDir)) // it will say what is wrong
+	})
 	if err := PrivilegedPorts(d.ctx); err != nil {
 		d.c.Log.Warn("instances will not answer on their low ports", "error", err)
 	}
