@@ -160,7 +160,7 @@ func (s *Service) setAlarmState(_ context.Context, c *wire.Call, in *cw.SetAlarm
 	return &cw.SetAlarmStateOutput{}, s.store.Update(c.Region, func(r *state.Region) error {
 		a := r.Alarms.Edit(state.Key(c.Account, aws.ToString(in.AlarmName)))
 		if a == nil {
-			return wire.Errorf("ResourceNotFound", "Alarm with name %s does not exist", aws.ToString(in.AlarmName))
+			return notFound("ResourceNotFound", "Alarm with name %s does not exist", aws.ToString(in.AlarmName))
 		}
 		become(a, r.Now(), in.StateValue, *in.StateReason, aws.ToString(in.StateReasonData))
 		return nil

@@ -155,7 +155,7 @@ func TestStateIsSetByTheAPI(t *testing.T) {
 	_, err := w.client.SetAlarmState(t.Context(), &cw.SetAlarmStateInput{AlarmName: aws.String("none"), StateValue: types.StateValueOk, StateReason: aws.String("x")})
 	wantError(t, err, "ResourceNotFound")
 	_, err = w.client.SetAlarmState(t.Context(), &cw.SetAlarmStateInput{AlarmName: aws.String("5xx"), StateValue: types.StateValueOk, StateReason: aws.String("x"), StateReasonData: aws.String("{")})
-	wantError(t, err, "InvalidFormatFault")
+	wantError(t, err, "InvalidFormat")
 	_, err = w.other.SetAlarmState(t.Context(), &cw.SetAlarmStateInput{AlarmName: aws.String("5xx"), StateValue: types.StateValueOk, StateReason: aws.String("x")})
 	wantError(t, err, "ResourceNotFound")
 }
@@ -168,19 +168,19 @@ func TestAlarmRefusals(t *testing.T) {
 		change func(in)
 		code   string
 	}{
-		"period":         {func(in in) { in.Period = aws.Int32(90) }, "InvalidParameterValueException"},
+		"period":         {func(in in) { in.Period = aws.Int32(90) }, "InvalidParameterValue"},
 		"a day":          {func(in in) { in.EvaluationPeriods = aws.Int32(1441) }, "ValidationError"},
-		"too many":       {func(in in) { in.DatapointsToAlarm = aws.Int32(4) }, "InvalidParameterValueException"},
-		"missing data":   {func(in in) { in.TreatMissingData = aws.String("bad") }, "InvalidParameterValueException"},
-		"no threshold":   {func(in in) { in.Threshold = nil }, "MissingRequiredParameterException"},
-		"no metric":      {func(in in) { in.MetricName = nil }, "MissingRequiredParameterException"},
-		"no namespace":   {func(in in) { in.Namespace = nil }, "MissingRequiredParameterException"},
-		"no statistic":   {func(in in) { in.Statistic = "" }, "MissingRequiredParameterException"},
-		"percentile":     {func(in in) { in.ExtendedStatistic = aws.String("p99") }, "InvalidParameterValueException"},
-		"math":           {func(in in) { in.Metrics = []types.MetricDataQuery{{Id: aws.String("a")}} }, "InvalidParameterValueException"},
-		"anomaly":        {func(in in) { in.ThresholdMetricId = aws.String("a") }, "InvalidParameterValueException"},
-		"control char":   {func(in in) { in.AlarmName = aws.String("a\x01") }, "InvalidParameterValueException"},
-		"two equal tags": {func(in in) { in.Tags = []types.Tag{tag("a"), tag("a")} }, "InvalidParameterValueException"},
+		"too many":       {func(in in) { in.DatapointsToAlarm = aws.Int32(4) }, "InvalidParameterValue"},
+		"missing data":   {func(in in) { in.TreatMissingData = aws.String("bad") }, "InvalidParameterValue"},
+		"no threshold":   {func(in in) { in.Threshold = nil }, "MissingParameter"},
+		"no metric":      {func(in in) { in.MetricName = nil }, "MissingParameter"},
+		"no namespace":   {func(in in) { in.Namespace = nil }, "MissingParameter"},
+		"no statistic":   {func(in in) { in.Statistic = "" }, "MissingParameter"},
+		"percentile":     {func(in in) { in.ExtendedStatistic = aws.String("p99") }, "InvalidParameterValue"},
+		"math":           {func(in in) { in.Metrics = []types.MetricDataQuery{{Id: aws.String("a")}} }, "InvalidParameterValue"},
+		"anomaly":        {func(in in) { in.ThresholdMetricId = aws.String("a") }, "InvalidParameterValue"},
+		"control char":   {func(in in) { in.AlarmName = aws.String("a\x01") }, "InvalidParameterValue"},
+		"two equal tags": {func(in in) { in.Tags = []types.Tag{tag("a"), tag("a")} }, "InvalidParameterValue"},
 	} {
 		_, err := w.client.PutMetricAlarm(t.Context(), alarm("x", c.change))
 		t.Log(name)
@@ -223,7 +223,7 @@ func TestDescribeAlarms(t *testing.T) {
 		}
 	}
 	_, err := w.client.DescribeAlarms(t.Context(), &cw.DescribeAlarmsInput{AlarmNames: []string{"a"}, AlarmNamePrefix: aws.String("a")})
-	wantError(t, err, "InvalidParameterCombinationException")
+	wantError(t, err, "InvalidParameterCombination")
 	_, err = w.client.DescribeAlarms(t.Context(), &cw.DescribeAlarmsInput{NextToken: aws.String("x")})
 	wantError(t, err, "InvalidNextToken")
 	_, err = w.client.DeleteAlarms(t.Context(), &cw.DeleteAlarmsInput{AlarmNames: []string{"db", "none"}})
@@ -388,9 +388,9 @@ func TestDataRefusals(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	for code, in := range map[string]*cw.PutMetricDataInput{
-		"InvalidParameterValueException":       {Namespace: aws.String("AWS/EC2"), MetricData: []types.MetricDatum{{MetricName: aws.String("x"), Value: aws.Float64(1)}}},
-		"MissingRequiredParameterException":    {Namespace: aws.String("Web"), MetricData: []types.MetricDatum{{MetricName: aws.String("x")}}},
-		"InvalidParameterCombinationException": {Namespace: aws.String("Web"), MetricData: []types.MetricDatum{{MetricName: aws.String("x"), Value: aws.Float64(1), Values: []float64{1}}}},
+		"InvalidParameterValue":       {Namespace: aws.String("AWS/EC2"), MetricData: []types.MetricDatum{{MetricName: aws.String("x"), Value: aws.Float64(1)}}},
+		"MissingParameter":    {Namespace: aws.String("Web"), MetricData: []types.MetricDatum{{MetricName: aws.String("x")}}},
+		"InvalidParameterCombination": {Namespace: aws.String("Web"), MetricData: []types.MetricDatum{{MetricName: aws.String("x"), Value: aws.Float64(1), Values: []float64{1}}}},
 	} {
 		_, err := w.client.PutMetricData(t.Context(), in)
 		wantError(t, err, code)
@@ -428,5 +428,5 @@ func TestStatistics(t *testing.T) {
 	_, err := w.client.GetMetricStatistics(t.Context(), &cw.GetMetricStatisticsInput{
 		Namespace: aws.String("Web"), MetricName: aws.String("Errors"), StartTime: &from, EndTime: aws.Time(from.Add(48 * time.Hour)), Period: aws.Int32(60), Statistics: []types.Statistic{"Sum"},
 	})
-	wantError(t, err, "InvalidParameterCombinationException")
+	wantError(t, err, "InvalidParameterCombination")
 }

@@ -2,6 +2,7 @@ package cloudwatch
 
 import (
 	"context"
+	"net/http"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -43,7 +44,7 @@ func alarm(r *state.Region, c *wire.Call, arn *string) (string, error) {
 	name, ok := strings.CutPrefix(aws.ToString(arn), prefix)
 	key := state.Key(c.Account, name)
 	if !ok || r.Alarms.Get(key) == nil {
-		return "", wire.Errorf("ResourceNotFoundException", "The resource %s does not exist", aws.ToString(arn))
+		return "", notFound("ResourceNotFoundException", "The resource %s does not exist", aws.ToString(arn))
 	}
 	return key, nil
 }
@@ -93,4 +94,11 @@ func (s *Service) listTagsForResource(_ context.Context, c *wire.Call, in *cw.Li
 		}
 		return err
 	})
+}
+
+// notFound is answered with the status that the service model has for it.
+func notFound(code, format string, args ...any) *wire.Error {
+	e := wire.Errorf(code, format, args...)
+	e.Status = http.StatusNotFound
+	return e
 }

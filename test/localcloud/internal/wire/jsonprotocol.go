@@ -94,9 +94,23 @@ func queryCompatible(q *request, e *Error, a *answer) {
 	if len(q.model.Protocols) < 2 {
 		return
 	}
-	code := e.Code
-	if code == "ValidationException" {
-		code = "ValidationError"
+	a.header.Set("X-Amzn-Query-Error", queryCode(q, e.Code)+";"+faultOf(a.status))
+}
+
+// queryCode is the code that an error has in AWS Query: CloudWatch, which speaks other protocols too, names errors by their shapes.
+func queryCode(q *request, shape string) string {
+	if len(q.model.Protocols) < 2 {
+		return shape
 	}
-	a.header.Set("X-Amzn-Query-Error", code+";"+faultOf(a.status))
+	switch shape {
+	case "ValidationException":
+		return "ValidationError"
+	case "MissingRequiredParameterException":
+		return "MissingParameter"
+	case "InvalidParameterValueException", "InvalidParameterCombinationException":
+		return strings.TrimSuffix(shape, "Exception")
+	case "InvalidFormatFault", "LimitExceededFault":
+		return strings.TrimSuffix(shape, "Fault")
+	}
+	return shape
 }

@@ -208,7 +208,7 @@ func (p queryProtocol) fail(q *request, e *Error, a *answer) {
 	} else {
 		w.put(`<ErrorResponse xmlns="`, q.model.Namespace, `"><Error>`)
 		w.leaf("Type", faultOf(a.status))
-		w.leaf("Code", e.Code)
+		w.leaf("Code", queryCode(q, e.Code))
 		w.leaf("Message", e.Message)
 		w.close("Error")
 		w.leaf("RequestId", q.id)
