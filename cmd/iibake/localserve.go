@@ -26,14 +26,13 @@ func serveCloud(con *console, c *cli.Context, dir string, s settings) (err error
 	if err != nil {
 		return report(ctx, err)
 	}
-	defer func() { err = errors.Join(err, cloud.Close()) }()
 	endpoint := endpointOf(listener.Addr())
 	started := daemon.Started()
 	withdraw, err := daemon.Announce(dir, endpoint, s)
 	if err != nil {
-		return report(ctx, errors.Join(err, listener.Close()))
+		return report(ctx, errors.Join(err, listener.Close(), cloud.Close()))
 	}
-	defer func() { err = errors.Join(err, withdraw()) }()
+	defer func() { err = errors.Join(err, cloud.Close(), withdraw()) }()
 	if s.Expose {
 		_, _ = fmt.Fprintf(con.err, "warning: other hosts reach %s: whoever does may run machines here\n", endpoint)
 	}

@@ -164,6 +164,9 @@ func startCloud(con *console, c *cli.Context, dir string, s settings) error {
 		if err := compareSettings(c, p, s); err != nil {
 			return err
 		}
+		if err := (admin.Client{Endpoint: p.Endpoint}).Health(c.Context); err != nil {
+			return withHint(fmt.Errorf("process %d has the local cloud and does not answer: %w", p.PID, err), "iibake local down ends it; iibake local logs says more")
+		}
 		return tellUp(con, c, p, "is up already")
 	case !errors.Is(err, daemon.ErrNotRunning):
 		return err

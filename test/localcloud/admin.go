@@ -12,6 +12,7 @@ import (
 	"github.com/iibake/iibake/bake"
 	"github.com/iibake/iibake/bake/disk"
 	"github.com/iibake/iibake/test/localcloud/admin"
+	"github.com/iibake/iibake/test/localcloud/internal/wire"
 )
 
 // maxDocument bounds a document that somebody sends.
@@ -81,7 +82,10 @@ func (c *Cloud) postImage(r *http.Request) (any, error) {
 var errRequest = errors.New("bad request")
 
 func statusOf(err error) int {
+	var refused *wire.Error
 	switch {
+	case errors.As(err, &refused):
+		return http.StatusConflict
 	case errors.Is(err, errNotFound), errors.Is(err, disk.ErrNotFound):
 		return http.StatusNotFound
 	case errors.Is(err, errRequest), errors.Is(err, bake.ErrInvalid):

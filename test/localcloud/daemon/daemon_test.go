@@ -171,6 +171,27 @@ func TestStartTellsWhatWentWrong(t *testing.T) {
 	wantNone(t, dir)
 }
 
+// A log does not grow from start to start.
+func TestLongLogIsPutAside(t *testing.T) {
+	dir := t.TempDir()
+	log := filepath.Join(dir, daemon.LogName)
+	write(t, log, "old\n")
+	if err := os.Truncate(log, 16<<20); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if _, err := daemon.Start(t.Context(), dir, []string{"crash"}); err == nil {
+			t.Fatal("it did not crash")
+		}
+	}
+	if text, err := os.ReadFile(log); err != nil || string(text) != "panic: oh\npanic: oh\n" {
+		t.Errorf("%q %v", text, err)
+	}
+	if info, err := os.Stat(log + ".1"); err != nil || info.Size() != 16<<20 {
+		t.Errorf("%v %v", info, err)
+	}
+}
+
 func TestLock(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "a", "b")
 	unlock, err := daemon.Lock(dir)

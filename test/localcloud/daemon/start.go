@@ -55,6 +55,9 @@ func Lock(dir string) (unlock func() error, err error) {
 // returns what it reported. It ends the process when ctx is done before that. Its caller holds the Lock.
 func Start(ctx context.Context, dir string, args []string) (Report, error) {
 	logName := filepath.Join(dir, LogName)
+	if err := rotate(logName); err != nil {
+		return Report{}, fmt.Errorf("start the local cloud: %w", err)
+	}
 	log, err := os.OpenFile(logName, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
 	if err != nil {
 		return Report{}, fmt.Errorf("start the local cloud: %w", err)
@@ -70,6 +73,17 @@ func Start(ctx context.Context, dir string, args []string) (Report, error) {
 	}
 	said, _ := os.ReadFile(logName)
 	return Report{}, fmt.Errorf("start the local cloud: %w\n%s", err, indent(said[min(int(begin), len(said)):]))
+}
+
+// longLog is the size in bytes from which a log is put aside at the next start. The one that was put aside before is removed.
+const longLog = 16 << 20
+
+func rotate(logName string) error {
+	info, err := os.Stat(logName)
+	if err != nil || info.Size() < longLog {
+		return nil //nolint:nilerr // a log that is not there is not long, and one that cannot be looked at cannot be opened either
+	}
+	return os.Rename(logName, logName+".1")
 }
 
 func launch(ctx context.Context, dir string, args []string, log *os.File) (Report, error) {
