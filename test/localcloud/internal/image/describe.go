@@ -39,7 +39,7 @@ func (s *Service) describeImages(_ context.Context, c *wire.Call, in *ec2.Descri
 			return err
 		}
 		for _, img := range listed {
-			if ok, err := kit.Match(in.Filters, func(name string) ([]string, bool) { return imageFilter(img, name) }); err != nil {
+			if ok, err := kit.Match(in.Filters, func(name string) ([]string, bool) { return imageFilter(img, c.Account, name) }); err != nil {
 				return err
 			} else if ok {
 				out.Images = append(out.Images, view(img, c.Account))
@@ -58,7 +58,7 @@ func checkDescribe(in *ec2.DescribeImagesInput, page kit.Page) error {
 		}
 	}
 	none := &state.Image{}
-	if _, err := kit.Match(in.Filters, func(name string) ([]string, bool) { return imageFilter(none, name) }); err != nil {
+	if _, err := kit.Match(in.Filters, func(name string) ([]string, bool) { return imageFilter(none, "", name) }); err != nil {
 		return err
 	}
 	if err := page.WithoutIDs("imageIdsSet", len(in.ImageIds)); err != nil {
@@ -139,9 +139,9 @@ func view(img *state.Image, account string) ec2types.Image {
 	return out
 }
 
-// imageFilter returns the values that an image has for a filter of DescribeImages.
-func imageFilter(img *state.Image, name string) ([]string, bool) {
-	if values, ok := kit.TagFilter(img.Tags, name); ok {
+// imageFilter returns the values that an image has for a filter of DescribeImages, as an account sees it.
+func imageFilter(img *state.Image, account, name string) ([]string, bool) {
+	if values, ok := ownTags(img.Tags, img.OwnerId, account, name); ok {
 		return values, true
 	}
 	if part, ok := strings.CutPrefix(name, "block-device-mapping."); ok {
@@ -187,6 +187,14 @@ func imageFilter(img *state.Image, name string) ([]string, bool) {
 		return nil, false
 	}
 	return list(value()), true
+}
+
+// ownTags returns the values of a filter of tags, which only the owner sees.
+func ownTags(tags []ec2types.Tag, owner *string, account, name string) ([]string, bool) {
+	if aws.ToString(owner) != account {
+		tags = nil
+	}
+	return kit.TagFilter(tags, name)
 }
 
 func reason(img *state.Image) ec2types.StateReason {

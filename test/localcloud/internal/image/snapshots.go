@@ -19,7 +19,7 @@ import (
 func (s *Service) describeSnapshots(_ context.Context, c *wire.Call, in *ec2.DescribeSnapshotsInput) (*ec2.DescribeSnapshotsOutput, error) {
 	page := kit.Page{Max: in.MaxResults, Token: in.NextToken, Min: 5, Scope: "DescribeSnapshots " + c.Region + " " + c.Account}
 	none := &state.Snapshot{}
-	if _, err := kit.Match(in.Filters, func(name string) ([]string, bool) { return snapshotFilter(none, name) }); err != nil {
+	if _, err := kit.Match(in.Filters, func(name string) ([]string, bool) { return snapshotFilter(none, "", name) }); err != nil {
 		return nil, err
 	}
 	if err := page.WithoutIDs("snapshotSet", len(in.SnapshotIds)); err != nil {
@@ -46,7 +46,7 @@ func (s *Service) describeSnapshots(_ context.Context, c *wire.Call, in *ec2.Des
 			return err
 		}
 		for _, snap := range listed {
-			if ok, err := kit.Match(in.Filters, func(name string) ([]string, bool) { return snapshotFilter(snap, name) }); err != nil {
+			if ok, err := kit.Match(in.Filters, func(name string) ([]string, bool) { return snapshotFilter(snap, c.Account, name) }); err != nil {
 				return err
 			} else if ok {
 				out.Snapshots = append(out.Snapshots, snapshotView(snap, c.Account))
@@ -94,8 +94,8 @@ func snapshotView(snap *state.Snapshot, account string) ec2types.Snapshot {
 	return out
 }
 
-func snapshotFilter(snap *state.Snapshot, name string) ([]string, bool) {
-	if values, ok := kit.TagFilter(snap.Tags, name); ok {
+func snapshotFilter(snap *state.Snapshot, account, name string) ([]string, bool) {
+	if values, ok := ownTags(snap.Tags, snap.OwnerId, account, name); ok {
 		return values, true
 	}
 	value, ok := map[string]func() *string{
