@@ -52,10 +52,12 @@ func debian(t *testing.T) (*disk.Store, bake.Digest) {
 	run(bin, "init")
 	run("git", "add", ".")
 	run("git", "commit", "-qm", "Start")
-	var baked []struct {
-		Disk bake.Digest `json:"disk"`
+	var baked struct {
+		Images []struct {
+			Disk bake.Digest `json:"disk"`
+		} `json:"images"`
 	}
-	if out := run(bin, "build", "base", "--skip-test", "--output", "json"); json.Unmarshal(out, &baked) != nil || len(baked) != 1 {
+	if out := run(bin, "build", "base", "--skip-test", "--output", "json"); json.Unmarshal(out, &baked) != nil || len(baked.Images) != 1 {
 		t.Fatalf("%s", out)
 	}
 	s, err := disk.Open(filepath.Join(dir, ".iibake", "store"))
@@ -63,7 +65,7 @@ func debian(t *testing.T) (*disk.Store, bake.Digest) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = s.Close() })
-	return s, baked[0].Disk
+	return s, baked.Images[0].Disk
 }
 
 // login returns a key pair as EC2 keeps it.
