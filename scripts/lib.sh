@@ -10,6 +10,10 @@ GOLANGCI_LINT=github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 ACTIONLINT=github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
 GOTESTSUM=gotest.tools/gotestsum@v1.13.0
 
+# Clients of AWS that the local cloud must serve unchanged. Packer 1.9.4 is the last one under the MPL.
+PACKER=github.com/hashicorp/packer@v1.9.4
+PACKER_AMAZON=github.com/hashicorp/packer-plugin-amazon@v1.8.0
+
 # What iibake itself runs on a build host. The same list stands in .goreleaser.yaml as the package's recommendations.
 RUNTIME_PACKAGES=(
 	ca-certificates git          # templates are baked from a commit
@@ -21,7 +25,8 @@ RUNTIME_PACKAGES=(
 
 # What building, checking and testing need on top.
 # gcc and libc6-dev: the race detector. busybox-static: small roots for tests. xz and zstd: what our decoders must agree with.
-DEVELOPER_PACKAGES=(gcc libc6-dev jq shellcheck busybox-static xz-utils zstd)
+# python3-venv: boto3 and the emulators that the local cloud is compared with. openssl: digests for the AWS CLI.
+DEVELOPER_PACKAGES=(gcc libc6-dev jq shellcheck busybox-static xz-utils zstd python3-venv openssl)
 
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 CACHE=${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/iibake
@@ -53,6 +58,17 @@ need_packages() {
 	[ "$(id -u)" = 0 ] || die "must run as root to install packages"
 	apt-get -qq update
 	DEBIAN_FRONTEND=noninteractive apt-get -qq -y -o Dpkg::Use-Pty=0 --no-install-recommends install "${missing[@]}"
+}
+
+# need_awscli installs the AWS CLI as Debian has it. Ubuntu 24.04 has none; there, whichever is installed will do.
+need_awscli() {
+	[ ! -x /usr/bin/aws ] || return 0
+	apt-cache show awscli >/dev/null 2>&1 || apt-get -qq update
+	if apt-cache show awscli >/dev/null 2>&1; then
+		need_packages awscli
+	else
+		command -v aws >/dev/null || die "this distribution has no awscli: install the AWS CLI"
+	fi
 }
 
 # go_is_enough succeeds where the go in PATH can build the module.
@@ -96,4 +112,23 @@ tool() {
 		(cd / && GOBIN=$dir GOFLAGS=-trimpath CGO_ENABLED=0 go install -ldflags='-s -w' "$1" >&2)
 	fi
 	printf '%s\n' "$dir/$name"
+}
+
+# packer_build MODULE@VERSION FOLDER builds a program in its own module: go install refuses those with replacements.
+packer_build() {
+	local name=${1%@*} source
+	name=${name##*/}
+	[ -x "$2/$name" ] && return
+	heading "building $1, once" >&2
+	source=$(cd / && go mod download -json "$1" | jq -r .Dir) || return
+	mkdir -p "$2"
+	(cd "$source" && CGO_ENABLED=0 nice go build -mod=readonly -trimpath -ldflags='-s -w' -o "$2/$name" .)
+}
+
+# need_packer builds Packer and its plugin for AWS, where the tests look for them. It takes some minutes, once.
+need_packer() {
+	local module
+	for module in "$PACKER" "$PACKER_AMAZON"; do
+		packer_build "$module" "$CACHE/tools/${module##*@}" || die "cannot build $module"
+	done
 }

@@ -13,7 +13,6 @@ SECURITY=http://deb.debian.org/debian-security
 SOURCES="deb $MIRROR bookworm main
 deb $MIRROR bookworm-updates main
 deb $SECURITY bookworm-security main"
-PACKER=github.com/hashicorp/packer@v1.9.4
 PACKER_QEMU=github.com/hashicorp/packer-plugin-qemu@v1.0.9
 
 # The names of every package in iibake's image, with commas. Not that of the kernel: the package that wants it brings it.
@@ -176,14 +175,6 @@ packer_ready() {
 		}
 	EOF
 	"$dir/packer" version
-}
-# packer_build MODULE@VERSION FOLDER builds a program in its own module: go install refuses those with replacements.
-packer_build() {
-	local name=${1%@*} source
-	name=${name##*/}
-	[ -x "$2/$name" ] && return
-	source=$(cd / && go mod download -json "$1" | jq -r .Dir) || return
-	(cd "$source" && CGO_ENABLED=0 go build -mod=readonly -trimpath -o "$2/$name" .)
 }
 # accelerator prints what QEMU runs guests with here: what iibake found out when it booted its own image. That there is a
 # KVM device says little.

@@ -122,7 +122,7 @@ class Run:
         if request.get("sign", True):
             botocore.auth.SigV4Auth(credentials, SIGNING.get(service, service), REGION).add_auth(signed)
         answer = botocore.httpsession.URLLib3Session(timeout=30).send(signed.prepare())
-        return {"Status": answer.status_code, "Body": answer.text, "Type": answer.headers.get("x-amzn-errortype")}, None
+        return {"Status": answer.status_code, "Body": answer.content.decode(errors="replace"), "Type": answer.headers.get("x-amzn-errortype")}, None
 
     def call(self, step):
         """Makes the call of a step and returns (answer, error)."""
