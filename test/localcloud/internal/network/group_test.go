@@ -119,7 +119,9 @@ func TestDeleteGroup(t *testing.T) {
 	}
 	putInstance(t, c, ec2test.Account, "7", "")
 	db := newGroup(t, c, "db")
-	c.Update(t, func(r *state.Region) { r.Instances.Edit("i-7").SecurityGroups = []ec2types.GroupIdentifier{{GroupId: &db}} })
+	c.Update(t, func(r *state.Region) {
+		r.Instances.Edit("i-7").SecurityGroups = []ec2types.GroupIdentifier{{GroupId: &db}}
+	})
 	_, err := c.Client.DeleteSecurityGroup(t.Context(), &ec2.DeleteSecurityGroupInput{GroupId: &db})
 	ec2test.Expect(t, err, "DependencyViolation", "resource "+db+" has a dependent object")
 	_, err = c.As(ec2test.Other).DeleteSecurityGroup(t.Context(), &ec2.DeleteSecurityGroupInput{GroupId: &db})

@@ -1,8 +1,8 @@
 package network_test
 
 import (
-	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -180,7 +180,7 @@ func TestRuleTagsAndPages(t *testing.T) {
 	c, _ := newCloud(t)
 	id := newGroup(t, c, "web")
 	for i := range int32(7) {
-		tag := ec2types.Tag{Key: aws.String("port"), Value: aws.String(fmt.Sprint(i))}
+		tag := ec2types.Tag{Key: aws.String("port"), Value: aws.String(strconv.Itoa(int(i)))}
 		if _, err := c.Client.AuthorizeSecurityGroupIngress(t.Context(), &ec2.AuthorizeSecurityGroupIngressInput{
 			GroupId: &id, IpPermissions: tcp(i, "0.0.0.0/0"), TagSpecifications: []ec2types.TagSpecification{{ResourceType: "security-group-rule", Tags: []ec2types.Tag{tag}}},
 		}); err != nil {
@@ -195,7 +195,7 @@ func TestRuleTagsAndPages(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, r := range page.SecurityGroupRules {
-			seen[*r.FromPort] = *r.Tags[0].Value == fmt.Sprint(*r.FromPort)
+			seen[*r.FromPort] = *r.Tags[0].Value == strconv.Itoa(int(*r.FromPort))
 		}
 	}
 	if len(seen) != 7 || slices.Contains([]bool{seen[0], seen[3], seen[6]}, false) {
@@ -214,7 +214,7 @@ func TestRulesAtTheSameTime(t *testing.T) {
 	errs := make([]error, 16)
 	for i := range errs {
 		work.Go(func() {
-			port := int32(i / 2) //nolint:gosec // small
+			port := int32(i / 2)
 			_, errs[i] = c.Client.AuthorizeSecurityGroupIngress(t.Context(), &ec2.AuthorizeSecurityGroupIngressInput{GroupId: &id, IpPermissions: tcp(port, "0.0.0.0/0")})
 		})
 	}
