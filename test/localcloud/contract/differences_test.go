@@ -12,11 +12,12 @@ import (
 
 // suite is what is told of a file of cases.
 type suite struct {
-	Service string
-	About   string
-	Source  string            // where what the cases state comes from
-	Others  map[string]string // why an emulator differs
-	Cases   []struct{ Name string }
+	About  string            `yaml:"about"`
+	Source string            `yaml:"source"` // where what the cases state comes from
+	Others map[string]string `yaml:"others"` // why an emulator differs
+	Cases  []struct {
+		Name string `yaml:"name"`
+	} `yaml:"cases"`
 }
 
 // checkDifferences compares what is written down about the other emulators with what came of the cases there.

@@ -48,7 +48,7 @@ func TestPacker(t *testing.T) {
 func build(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
-	cmd := exec.CommandContext(t.Context(), "go", "build", "-trimpath", "-o", dir, "github.com/iibake/iibake/cmd/iibake")
+	cmd := exec.CommandContext(t.Context(), "go", "build", "-o", dir, "github.com/iibake/iibake/cmd/iibake")
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0") // the machine runs it too, whatever its C library is
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)

@@ -43,7 +43,7 @@ func makeEnvironment(t *testing.T, dir string) {
 	if err := os.MkdirAll(filepath.Dir(dir), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	aside, err := os.MkdirTemp(filepath.Dir(dir), filepath.Base(dir)+".")
+	aside, err := os.MkdirTemp(filepath.Dir(dir), filepath.Base(dir)+".") //nolint:usetesting // it must be where it is renamed to
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -65,7 +65,7 @@ func makeEnvironment(t *testing.T, dir string) {
 func moto(t *testing.T, py string) string {
 	t.Helper()
 	port := freePort(t)
-	start(t, port, exec.Command(py, "-m", "moto.server", "-H", "127.0.0.1", "-p", port))
+	start(t, port, exec.CommandContext(t.Context(), py, "-m", "moto.server", "-H", "127.0.0.1", "-p", port))
 	return "http://127.0.0.1:" + port
 }
 
@@ -73,7 +73,7 @@ func moto(t *testing.T, py string) string {
 func ministack(t *testing.T, py string) string {
 	t.Helper()
 	port := freePort(t)
-	cmd := exec.Command(py, "-m", "ministack")
+	cmd := exec.CommandContext(t.Context(), py, "-m", "ministack")
 	cmd.Env = append(plain(), "BIND_HOST=127.0.0.1", "GATEWAY_PORT="+port, "PERSIST_STATE=0", "STATE_DIR="+t.TempDir())
 	start(t, port, cmd)
 	return "http://127.0.0.1:" + port
@@ -104,8 +104,11 @@ func start(t *testing.T, port string, cmd *exec.Cmd) {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	ended := make(chan error, 1)
-	go func() { ended <- cmd.Wait() }()
+	ended := make(chan struct{})
+	go func() {
+		_ = cmd.Wait() // it is killed in the end
+		close(ended)
+	}()
 	t.Cleanup(func() {
 		_ = cmd.Process.Kill()
 		<-ended
@@ -117,10 +120,14 @@ func start(t *testing.T, port string, cmd *exec.Cmd) {
 			_ = c.Close()
 			return
 		}
-		if len(ended) > 0 || time.Now().After(deadline) {
+		select {
+		case <-ended:
+			deadline = time.Time{}
+		case <-time.After(50 * time.Millisecond):
+		}
+		if time.Now().After(deadline) {
 			said, _ := os.ReadFile(log.Name())
 			t.Fatalf("%s does not listen: %v\n%s", cmd.Args, err, said)
 		}
-		time.Sleep(50 * time.Millisecond)
 	}
 }

@@ -40,7 +40,7 @@ class Mismatch(Exception):
 
 def client(session, service, url, account, region=REGION):
     """A client that neither checks parameters nor tries again: the service shall do the first, and the case sees every answer."""
-    config = botocore.config.Config(retries={"total_max_attempts": 1}, parameter_validation=False, read_timeout=30,
+    config = botocore.config.Config(retries={"total_max_attempts": 1}, parameter_validation=False, read_timeout=300,
                                     inject_host_prefix=False)
     return session.client(service, endpoint_url=url, region_name=region, config=config,
                         aws_access_key_id=account, aws_secret_access_key="local")
@@ -121,7 +121,7 @@ class Run:
         credentials = botocore.credentials.Credentials(str(step.get("as", self.account)), "local")
         if request.get("sign", True):
             botocore.auth.SigV4Auth(credentials, SIGNING.get(service, service), REGION).add_auth(signed)
-        answer = botocore.httpsession.URLLib3Session(timeout=30).send(signed.prepare())
+        answer = botocore.httpsession.URLLib3Session(timeout=300).send(signed.prepare())
         return {"Status": answer.status_code, "Body": answer.content.decode(errors="replace"), "Type": answer.headers.get("x-amzn-errortype")}, None
 
     def call(self, step):

@@ -389,7 +389,7 @@ func TestDataRefusals(t *testing.T) {
 	w := newWorld(t)
 	for code, in := range map[string]*cw.PutMetricDataInput{
 		"InvalidParameterValue":       {Namespace: aws.String("AWS/EC2"), MetricData: []types.MetricDatum{{MetricName: aws.String("x"), Value: aws.Float64(1)}}},
-		"MissingParameter":    {Namespace: aws.String("Web"), MetricData: []types.MetricDatum{{MetricName: aws.String("x")}}},
+		"MissingParameter":            {Namespace: aws.String("Web"), MetricData: []types.MetricDatum{{MetricName: aws.String("x")}}},
 		"InvalidParameterCombination": {Namespace: aws.String("Web"), MetricData: []types.MetricDatum{{MetricName: aws.String("x"), Value: aws.Float64(1), Values: []float64{1}}}},
 	} {
 		_, err := w.client.PutMetricData(t.Context(), in)
