@@ -29,6 +29,9 @@ func (e *engine) addCompute(a *assembly) error {
 	instances.Attach(e.driver)
 	balancers := elb.New(e.store, e.driver)
 	instances.Watch(balancers.InstanceChanged)
+	if !e.config.Simulate { // simulated instances have no address that answers
+		e.background(elb.NewForwarder(balancers, e.config.Log).Run)
+	}
 	a.add("ec2", instances)
 	a.add("elasticloadbalancing", balancers)
 	a.add("autoscaling", autoscaling.New(e.store, instances, balancers))

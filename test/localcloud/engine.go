@@ -88,15 +88,20 @@ func (e *engine) runClock() {
 	if e.virtual == nil || speed == 0 {
 		return
 	}
-	ctx, cancel := context.WithCancel(context.Background())
-	var ended sync.WaitGroup
-	ended.Go(func() {
+	e.background(func(ctx context.Context) {
 		if speed == Fast {
 			e.virtual.Run(ctx, ahead)
 		} else {
 			e.virtual.Scale(ctx, speed)
 		}
 	})
+}
+
+// background runs f until the engine is closed.
+func (e *engine) background(f func(context.Context)) {
+	ctx, cancel := context.WithCancel(context.Background())
+	var ended sync.WaitGroup
+	ended.Go(func() { f(ctx) })
 	e.closers = append(e.closers, func() error {
 		cancel()
 		ended.Wait()

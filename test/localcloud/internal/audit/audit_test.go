@@ -87,36 +87,35 @@ func end(r *state.Region, i int) *state.Member {
 
 func TestWhatIsWrongIsFound(t *testing.T) {
 	for want, spoil := range map[string]func(r *state.Region){
-		"instance i-1 has no owner":                                                 func(r *state.Region) { r.Instances.Edit("i-1").Account = "" },
-		"instance i-9 is in no group, although it was launched by web":              func(r *state.Region) { put(r, "i-9", "web") },
-		"instance i-9 is in no group, although it was launched by gone":             func(r *state.Region) { put(r, "i-9", "gone") },
-		"instances i-1 and i-2 both have the address 172.31.0.1":                    func(r *state.Region) { r.Instances.Edit("i-2").Address = "172.31.0.1" },
-		"instance i-1 runs without an address":                                      func(r *state.Region) { r.Instances.Edit("i-1").PrivateIpAddress = nil },
-		"instance i-1 has no state":                                                 func(r *state.Region) { r.Instances.Edit("i-1").State = nil },
-		"group 111122223333/web has instance i-1, which does not exist":             func(r *state.Region) { r.Instances.Delete("i-1") },
-		"group 111122223333/web has instance i-1, which is of 111122223333/":        func(r *state.Region) { r.Instances.Edit("i-1").Group = "" },
-		"group 111122223333/web wants 4 instances, which is not from 0 to 3":        func(r *state.Region) { r.Groups.Edit(key).MaxSize = aws.Int32(3) },
-		"instance i-1 is in the groups 111122223333/other and 111122223333/web":     func(r *state.Region) { other(r) },
-		"instance i-1 has the volume vol-9, which does not exist":                   func(r *state.Region) { attach(r, "vol-9") },
-		"instance i-1 has the security group sg-9, which does not exist":            func(r *state.Region) { secure(r) },
-		"instance i-1 is in the subnet subnet-9, which does not exist":              func(r *state.Region) { r.Instances.Edit("i-1").SubnetId = aws.String("subnet-9") },
-		"volume vol-1 has no owner":                                                 func(r *state.Region) { r.Volumes.Edit("vol-1").Account = "" },
-		"volume vol-1 is in use by nobody":                                          func(r *state.Region) { r.Volumes.Edit("vol-1").Attachments = nil },
-		"volume vol-1 is available and attached":                                    func(r *state.Region) { r.Volumes.Edit("vol-1").State = types.VolumeStateAvailable },
-		"volume vol-1 is attached to instance i-1, which is gone":                   func(r *state.Region) { r.Instances.Delete("i-1") },
-		"refresh r-1 is active, but its group is refreshed by \"\"":                 func(r *state.Region) { r.Groups.Edit(key).ActiveRefresh = "" },
-		"group 111122223333/web is refreshed by r-2, which is not active":           func(r *state.Region) { r.Groups.Edit(key).ActiveRefresh = "r-2" },
-		"refresh r-1 is of the group arn:web, which does not exist":                 func(r *state.Region) { r.Groups.Delete(key) },
-		"image ami-1 has the snapshot snap-1, which does not exist":                 func(r *state.Region) { r.Snapshots.Edit("snap-1").Deleted = true },
-		"images ami-1 and ami-2 both have the name 111122223333/base":               func(r *state.Region) { r.Images.Put("ami-2", r.Images.Get("ami-1")) },
-		"snapshot snap-1 is complete without a disk":                                func(r *state.Region) { r.Snapshots.Edit("snap-1").Disk = "" },
-		"blocks are kept for snapshot snap-1, which is not open":                    func(r *state.Region) { r.SnapshotBlocks.Put("snap-1", &state.SnapshotBlocks{}) },
-		"launch template lt-1 has the versions [1 3] of 2":                          func(r *state.Region) { r.LaunchTemplates.Edit("lt-1").Counter = 2 },
-		"launch template lt-1 has the default version 2, which does not exist":      func(r *state.Region) { r.LaunchTemplates.Edit("lt-1").DefaultVersionNumber = aws.Int64(2) },
-		"launch templates lt-1 and lt-2 both have the name 111122223333/web":        func(r *state.Region) { r.LaunchTemplates.Put("lt-2", r.LaunchTemplates.Get("lt-1")) },
-		"parameter 111122223333//p is /p of 111122223333 with the versions [] of 1": func(r *state.Region) { r.Parameters.Edit(owner + "//p").Versions = nil },
-		"parameter 111122223333//p has the label a twice":                           func(r *state.Region) { r.Parameters.Edit(owner + "//p").Versions[0].Labels = []string{"a", "a"} },
-		"token x stands for the request \"\"":                                       func(r *state.Region) { r.Tokens.Put("x", &state.Token{}) },
+		"instance i-1 has no owner":                                                   func(r *state.Region) { r.Instances.Edit("i-1").Account = "" },
+		"instance i-9 is in no group, although it was launched by web":                func(r *state.Region) { put(r, "i-9", "web") },
+		"instance i-9 is in no group, although it was launched by gone":               func(r *state.Region) { put(r, "i-9", "gone") },
+		"instances i-1 and i-2 both have the address 172.31.0.1":                      func(r *state.Region) { r.Instances.Edit("i-2").Address = "172.31.0.1" },
+		"instance i-1 runs without an address":                                        func(r *state.Region) { r.Instances.Edit("i-1").PrivateIpAddress = nil },
+		"instance i-1 has no state":                                                   func(r *state.Region) { r.Instances.Edit("i-1").State = nil },
+		"group 111122223333/web has instance i-1, which does not exist, as InService": func(r *state.Region) { r.Instances.Delete("i-1") },
+		"group 111122223333/web has instance i-1, which is of 111122223333/":          func(r *state.Region) { r.Instances.Edit("i-1").Group = "" },
+		"group 111122223333/web wants 4 instances, which is not from 0 to 3":          func(r *state.Region) { r.Groups.Edit(key).MaxSize = aws.Int32(3) },
+		"instance i-1 is in the groups 111122223333/other and 111122223333/web":       func(r *state.Region) { other(r) },
+		"instance i-1 has the volume vol-9, which does not exist":                     func(r *state.Region) { attach(r, "vol-9") },
+		"instance i-1 has the security group sg-9, which does not exist":              func(r *state.Region) { secure(r) },
+		"instance i-1 is in the subnet subnet-9, which does not exist":                func(r *state.Region) { r.Instances.Edit("i-1").SubnetId = aws.String("subnet-9") },
+		"volume vol-1 has no owner":                                                   func(r *state.Region) { r.Volumes.Edit("vol-1").Account = "" },
+		"volume vol-1 is in use by nobody":                                            func(r *state.Region) { r.Volumes.Edit("vol-1").Attachments = nil },
+		"volume vol-1 is available and attached":                                      func(r *state.Region) { r.Volumes.Edit("vol-1").State = types.VolumeStateAvailable },
+		"volume vol-1 is attached to instance i-1, which is gone":                     func(r *state.Region) { r.Instances.Delete("i-1") },
+		"refresh r-1 is active, but its group is refreshed by \"\"":                   func(r *state.Region) { r.Groups.Edit(key).ActiveRefresh = "" },
+		"group 111122223333/web is refreshed by r-2, which is not active":             func(r *state.Region) { r.Groups.Edit(key).ActiveRefresh = "r-2" },
+		"refresh r-1 is of the group arn:web, which does not exist":                   func(r *state.Region) { r.Groups.Delete(key) },
+		"image ami-1 has the snapshot snap-1, which does not exist":                   func(r *state.Region) { r.Snapshots.Edit("snap-1").Deleted = true },
+		"images ami-1 and ami-2 both have the name 111122223333/base":                 func(r *state.Region) { r.Images.Put("ami-2", r.Images.Get("ami-1")) },
+		"snapshot snap-1 is complete without a disk":                                  func(r *state.Region) { r.Snapshots.Edit("snap-1").Disk = "" },
+		"launch template lt-1 has the versions [1 3] of 2":                            func(r *state.Region) { r.LaunchTemplates.Edit("lt-1").Counter = 2 },
+		"launch template lt-1 has the default version 2, which does not exist":        func(r *state.Region) { r.LaunchTemplates.Edit("lt-1").DefaultVersionNumber = aws.Int64(2) },
+		"launch templates lt-1 and lt-2 both have the name 111122223333/web":          func(r *state.Region) { r.LaunchTemplates.Put("lt-2", r.LaunchTemplates.Get("lt-1")) },
+		"parameter 111122223333//p is /p of 111122223333 with the versions [] of 1":   func(r *state.Region) { r.Parameters.Edit(owner + "//p").Versions = nil },
+		"parameter 111122223333//p has the label a twice":                             func(r *state.Region) { r.Parameters.Edit(owner + "//p").Versions[0].Labels = []string{"a", "a"} },
+		"token x stands for the request \"\"":                                         func(r *state.Region) { r.Tokens.Put("x", &state.Token{}) },
 		"group 111122223333/web has 2 healthy instances of at least 3 during refresh r-1, and lost only 0 to others": func(r *state.Region) {
 			begun(end(r, 0), r)
 			begun(end(r, 1), r)
@@ -154,6 +153,19 @@ func TestWhatOthersTookIsNotTheRefreshs(t *testing.T) {
 		"gone": func(r *state.Region) {
 			r.Groups.Edit(key).Members = r.Groups.Edit(key).Members[:1]
 			drop(r, "i-2", "i-3", "i-4")
+		},
+		"detached, and fewer wanted": func(r *state.Region) {
+			g := r.Groups.Edit(key)
+			g.Members, g.DesiredCapacity = g.Members[:2], aws.Int32(3)
+			drop(r, "i-3", "i-4")
+			begun(end(r, 0), r)
+			g.Activities = append(g.Activities, as.Activity{Description: aws.String("Detaching EC2 instance: i-3"), StartTime: aws.Time(r.Now()), Cause: aws.String("x")},
+				as.Activity{Description: aws.String("Terminating EC2 instance: i-4"), StartTime: aws.Time(r.Now()), Cause: aws.String("x")})
+		},
+		"standing by until it was forgotten": func(r *state.Region) {
+			r.Groups.Edit(key).Members[0].Standby = true
+			r.Instances.Delete("i-1")
+			r.Volumes.Delete("vol-1")
 		},
 		"finished": func(r *state.Region) {
 			r.Refreshes.Edit("r-1").Progress.Status = as.InstanceRefreshStatusSuccessful

@@ -36,11 +36,6 @@ func (c *checker) images() {
 			c.say("snapshot %s is complete without a disk", id)
 		}
 	}
-	for id := range c.SnapshotBlocks.All() {
-		if s := c.Snapshots.Get(id); s == nil || s.State != ec2types.SnapshotStatePending {
-			c.say("blocks are kept for snapshot %s, which is not open", id)
-		}
-	}
 }
 
 // templates: the default version exists, numbers were never given twice, and names are taken once.

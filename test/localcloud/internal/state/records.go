@@ -67,11 +67,6 @@ type Settings struct {
 	VolumeKey      string // KMS key for them; empty for AWS's own
 }
 
-// SnapshotBlocks is what has been written to a snapshot that is still open.
-type SnapshotBlocks struct {
-	Blocks map[int64]bake.Digest // by index
-}
-
 // LaunchTemplate is a launch template with its versions.
 type LaunchTemplate struct {
 	ec2types.LaunchTemplate

@@ -17,7 +17,6 @@ type Region struct {
 	// EC2, EBS direct
 	Images          Table[Image]          // by image id
 	Snapshots       Table[Snapshot]       // by snapshot id
-	SnapshotBlocks  Table[SnapshotBlocks] // by snapshot id, while it is open
 	LaunchTemplates Table[LaunchTemplate] // by template id
 	Instances       Table[Instance]       // by instance id
 	Volumes         Table[Volume]         // by volume id
