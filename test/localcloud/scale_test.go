@@ -85,7 +85,9 @@ func ok(t testing.TB, err error) {
 func newSnapshot(t testing.TB, cloud *localcloud.Cloud, own aws.Config) string {
 	t.Helper()
 	direct := ebs.NewFromConfig(own)
-	out, err := direct.StartSnapshot(t.Context(), &ebs.StartSnapshotInput{VolumeSize: aws.Int64(1)})
+	out, err := direct.StartSnapshot(t.Context(), &ebs.StartSnapshotInput{
+		VolumeSize: aws.Int64(1), Timeout: aws.Int32(4320), // minutes, the longest there is: some clocks run faster than we write
+	})
 	ok(t, err)
 	block := make([]byte, 512<<10)
 	sum := sha256.Sum256(block)
@@ -97,14 +99,14 @@ func newSnapshot(t testing.TB, cloud *localcloud.Cloud, own aws.Config) string {
 	_, err = direct.CompleteSnapshot(t.Context(), &ebs.CompleteSnapshotInput{SnapshotId: out.SnapshotId, ChangedBlocksCount: aws.Int32(1)})
 	ok(t, err)
 	client := ec2.NewFromConfig(own)
-	for range 100 {
+	// The blocks of a snapshot are put together beside the clock, in the time that the host needs.
+	for limit := time.Now().Add(time.Minute); time.Now().Before(limit); runtime.Gosched() {
 		seen, err := client.DescribeSnapshots(t.Context(), &ec2.DescribeSnapshotsInput{SnapshotIds: []string{*out.SnapshotId}})
 		ok(t, err)
 		if seen.Snapshots[0].State == ec2types.SnapshotStateCompleted {
 			return *out.SnapshotId
 		}
 		ok(t, cloud.Advance(time.Second))
-		runtime.Gosched() // the blocks of a snapshot are put together beside the clock
 	}
 	t.Fatalf("snapshot %s does not become complete", *out.SnapshotId)
 	return ""
