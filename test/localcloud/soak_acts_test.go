@@ -292,7 +292,7 @@ func computeActs() []act {
 			}
 		}},
 		{6, func(ctx context.Context, c *caller) {
-			call(ctx, c, c.ec2.TerminateInstances, &ec2.TerminateInstancesInput{InstanceIds: []string{*c.instance()}})
+			call(ctx, c, c.ec2.TerminateInstances, &ec2.TerminateInstancesInput{InstanceIds: []string{*c.instance(), *c.instance(), *c.instance()}})
 		}},
 		{2, func(ctx context.Context, c *caller) {
 			call(ctx, c, c.ec2.StopInstances, &ec2.StopInstancesInput{InstanceIds: []string{*c.instance()}, Force: c.maybe()})
@@ -304,7 +304,9 @@ func computeActs() []act {
 			call(ctx, c, c.ec2.RebootInstances, &ec2.RebootInstancesInput{InstanceIds: []string{*c.instance()}})
 		}},
 		{6, func(ctx context.Context, c *caller) {
-			call(ctx, c, c.ec2.DescribeInstances, &ec2.DescribeInstancesInput{Filters: []ec2types.Filter{{Name: aws.String("instance-state-name"), Values: []string{"running"}}}})
+			call(ctx, c, c.ec2.DescribeInstances, &ec2.DescribeInstancesInput{
+				Filters: []ec2types.Filter{{Name: aws.String("instance-state-name"), Values: []string{"running"}}}, MaxResults: aws.Int32(20),
+			})
 		}},
 		{2, func(ctx context.Context, c *caller) {
 			call(ctx, c, c.ec2.DescribeInstanceStatus, &ec2.DescribeInstanceStatusInput{IncludeAllInstances: c.maybe()})

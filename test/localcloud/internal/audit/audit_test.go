@@ -127,17 +127,20 @@ func TestWhatIsWrongIsFound(t *testing.T) {
 	}
 }
 
-// begun gives the group a pending instance that its refresh launched in place of another.
+// begun has a refresh end an instance that was in service, and launch another in its place.
 func begun(m *state.Member, r *state.Region) {
 	id := *m.InstanceId + "0"
+	m.InService, m.Activity = r.Now(), "e-"+id
 	put(r, id, "web")
 	g := r.Groups.Edit(key)
 	next := state.Member{Activity: "a-" + id}
 	next.InstanceId, next.LifecycleState = aws.String(id), as.LifecycleStatePending
 	g.Members = append(g.Members, next)
-	g.Activities = append(g.Activities, as.Activity{
-		ActivityId: aws.String("a-" + id), Cause: aws.String("At T an instance was launched in response to an instance refresh."),
-	})
+	for _, activity := range []string{"e-", "a-"} {
+		g.Activities = append(g.Activities, as.Activity{
+			ActivityId: aws.String(activity + id), Cause: aws.String("At T something happened in response to an instance refresh."),
+		})
+	}
 }
 
 func TestWhatOthersTookIsNotTheRefreshs(t *testing.T) {
@@ -161,6 +164,13 @@ func TestWhatOthersTookIsNotTheRefreshs(t *testing.T) {
 			begun(end(r, 0), r)
 			g.Activities = append(g.Activities, as.Activity{Description: aws.String("Detaching EC2 instance: i-3"), StartTime: aws.Time(r.Now()), Cause: aws.String("x")},
 				as.Activity{Description: aws.String("Terminating EC2 instance: i-4"), StartTime: aws.Time(r.Now()), Cause: aws.String("x")})
+		},
+		"replaced before they were in service": func(r *state.Region) {
+			for i := range 2 {
+				m := end(r, i)
+				begun(m, r)
+				r.Groups.Edit(key).Members[i].InService = time.Time{}
+			}
 		},
 		"standing by until it was forgotten": func(r *state.Region) {
 			r.Groups.Edit(key).Members[0].Standby = true

@@ -2,6 +2,7 @@ package audit
 
 import (
 	"strings"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	astypes "github.com/aws/aws-sdk-go-v2/service/autoscaling/types"
@@ -33,13 +34,13 @@ func (c *checker) groups() {
 	}
 }
 
-// memberOf: an instance knows its group, and one that is gone is on its way out of it.
+// memberOf: an instance knows its group, and one that is gone is on its way out of it, unless it stands by, where nobody looks at its health.
 func (c *checker) memberOf(key string, g *state.Group, m *state.Member) {
 	id := aws.ToString(m.InstanceId)
 	in := c.Instances.Get(id)
 	if in == nil {
-		if m.EndingAt.IsZero() {
-			c.say("group %s has instance %s, which does not exist", key, id)
+		if m.EndingAt.IsZero() && !m.Standby {
+			c.say("group %s has instance %s, which does not exist, as %s", key, id, m.LifecycleState)
 		}
 		return
 	}
@@ -48,17 +49,23 @@ func (c *checker) memberOf(key string, g *state.Group, m *state.Member) {
 	}
 }
 
-// healthy: a refresh that replaces instances leaves its group the healthy ones that it must have, but for those that others took away: what
-// is missing of the desired capacity, what was launched for that, and what is not well.
+// healthy: a refresh takes instances out of service only while its group keeps the healthy ones that it must have, but for those that others took
+// away: what is missing of the desired capacity, what was launched for that, what is not well or never came into service, and what was taken out
+// lately for another reason.
 func (c *checker) healthy(key string, g *state.Group) {
 	r := c.Refreshes.Get(g.ActiveRefresh)
 	if r == nil || !refresh.Replaces(r.Progress.Status) || !g.DeletedAt.IsZero() {
 		return
 	}
-	var available, present, lost int
+	var available, present, ended int
+	lost := c.taken(g)
 	for i := range g.Members {
 		m := &g.Members[i]
 		switch {
+		case !m.EndingAt.IsZero() && ofRefresh(g, m) && !m.InService.IsZero():
+			ended++
+		case !m.EndingAt.IsZero() && ofRefresh(g, m):
+			lost++
 		case !m.EndingAt.IsZero() || m.Standby || m.Detach:
 		case m.LifecycleState == astypes.LifecycleStateInService && c.well(m):
 			present++
@@ -72,9 +79,25 @@ func (c *checker) healthy(key string, g *state.Group) {
 	}
 	want := int(aws.ToInt32(g.DesiredCapacity))
 	least := least(r, want)
-	if lost += max(0, want-present); available+lost < least {
+	if lost += max(0, want-present); ended > 0 && available+lost < least {
 		c.say("group %s has %d healthy instances of at least %d during refresh %s, and lost only %d to others", key, available, least, g.ActiveRefresh, lost)
 	}
+}
+
+// lately is how long a replacement may take.
+const lately = 2 * time.Minute
+
+// taken returns how many instances left the capacity of a group lately, but for those that a refresh ended.
+func (c *checker) taken(g *state.Group) (n int) {
+	for i := range g.Activities {
+		a := &g.Activities[i]
+		what := aws.ToString(a.Description)
+		back := strings.HasPrefix(what, "Launching") || strings.Contains(what, "out of Standby")
+		if !back && !strings.Contains(aws.ToString(a.Cause), "instance refresh") && aws.ToTime(a.StartTime).After(c.Now().Add(-lately)) {
+			n++
+		}
+	}
+	return n
 }
 
 // least returns how many instances must be healthy during a refresh. One less is allowed where otherwise nothing could be replaced: see
@@ -94,7 +117,7 @@ func (c *checker) well(m *state.Member) bool {
 	return aws.ToString(m.HealthStatus) == "Healthy" && m.Unhealthy == "" && stateOf(in) == ec2types.InstanceStateNameRunning && in.Impaired.IsZero()
 }
 
-// ofRefresh reports whether an instance on its way into service was launched by a refresh.
+// ofRefresh reports whether an instance is on its way into service, or to its end, because of a refresh.
 func ofRefresh(g *state.Group, m *state.Member) bool {
 	for i := range g.Activities {
 		if a := &g.Activities[i]; aws.ToString(a.ActivityId) == m.Activity {
