@@ -172,6 +172,11 @@ func TestWhatOthersTookIsNotTheRefreshs(t *testing.T) {
 				r.Groups.Edit(key).Members[i].InService = time.Time{}
 			}
 		},
+		"taken by the refresh before": func(r *state.Region) {
+			begun(end(r, 0), r)
+			begun(end(r, 1), r)
+			r.Refreshes.Edit("r-1").Progress.Started = r.Now().Add(time.Second)
+		},
 		"standing by until it was forgotten": func(r *state.Region) {
 			r.Groups.Edit(key).Members[0].Standby = true
 			r.Instances.Delete("i-1")

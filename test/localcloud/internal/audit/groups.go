@@ -51,7 +51,7 @@ func (c *checker) memberOf(key string, g *state.Group, m *state.Member) {
 
 // healthy: a refresh takes instances out of service only while its group keeps the healthy ones that it must have, but for those that others took
 // away: what is missing of the desired capacity, what was launched for that, what is not well or never came into service, and what was taken out
-// lately for another reason.
+// lately for another reason, which an earlier refresh is, too.
 func (c *checker) healthy(key string, g *state.Group) {
 	r := c.Refreshes.Get(g.ActiveRefresh)
 	if r == nil || !refresh.Replaces(r.Progress.Status) || !g.DeletedAt.IsZero() {
@@ -62,7 +62,7 @@ func (c *checker) healthy(key string, g *state.Group) {
 	for i := range g.Members {
 		m := &g.Members[i]
 		switch {
-		case !m.EndingAt.IsZero() && ofRefresh(g, m) && !m.InService.IsZero():
+		case !m.EndingAt.IsZero() && ofRefresh(g, m) && !m.InService.IsZero() && !m.EndingAt.Before(r.Progress.Started):
 			ended++
 		case !m.EndingAt.IsZero() && ofRefresh(g, m):
 			lost++
@@ -70,7 +70,7 @@ func (c *checker) healthy(key string, g *state.Group) {
 		case m.LifecycleState == astypes.LifecycleStateInService && c.well(m):
 			present++
 			available++
-		case m.LifecycleState == astypes.LifecycleStateInService || !ofRefresh(g, m):
+		case m.LifecycleState == astypes.LifecycleStateInService || !ofRefresh(g, m) || m.Launched.Before(r.Progress.Started):
 			present++
 			lost++
 		default:
