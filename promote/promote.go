@@ -4,7 +4,8 @@
 // that the channel holds at that moment; moving the channel is the only way to change that. Nothing enters a channel without
 // a verdict that it passed, and each move is on record with its proof, so that it can be taken back.
 //
-// Fleets and rollouts are not built yet: they will live here, and their adapters below.
+// A channel may have fleets that follow it. Then a promotion moves them first, wave by wave: each is a [Rollout], carried out by an
+// adapter below this package that implements [Fleet]. The channel moves when all have arrived.
 package promote
 
 import (
@@ -14,29 +15,11 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/iibake/iibake/bake"
 	"github.com/iibake/iibake/bake/catalog"
 	"github.com/iibake/iibake/test"
 )
-
-// Candidate is the channel that an image enters when it passes its tests.
-const Candidate Channel = "candidate"
-
-// Channel is a movable name for one version of an image: candidate, staging, production.
-type Channel string
-
-// Promotion is one move of a channel. The record of it is the intent, put before the channel moves: the move took place
-// unless the next promotion starts from somewhere else.
-type Promotion struct {
-	Channel Channel   `json:"channel"`
-	From    *bake.Ref `json:"from,omitempty"` // what the channel held; nil where it held nothing
-	To      bake.Ref  `json:"to"`
-	Proof   time.Time `json:"proof"` // when the verdict was given that To passed
-	By      string    `json:"by"`
-	At      time.Time `json:"at"`
-}
 
 // Channels is the view of a catalog that knows which version each channel holds.
 type Channels struct {
