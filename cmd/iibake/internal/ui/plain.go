@@ -20,6 +20,7 @@ type plain struct {
 	p       Paint
 	verbose bool
 	tasks   map[taskID]*plainTask
+	fleets  map[string]Fleet // by name, as they were last told
 }
 
 type plainTask struct {
@@ -28,7 +29,7 @@ type plainTask struct {
 }
 
 func newPlain(w io.Writer, o Options) *plain {
-	return &plain{w: w, p: o.Paint, verbose: o.Verbose, tasks: map[taskID]*plainTask{}}
+	return &plain{w: w, p: o.Paint, verbose: o.Verbose, tasks: map[taskID]*plainTask{}, fleets: map[string]Fleet{}}
 }
 
 func (r *plain) Close() {}

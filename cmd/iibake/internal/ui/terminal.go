@@ -23,6 +23,7 @@ type terminal struct {
 	mu      sync.Mutex
 	names   int // columns of the names of images
 	running []*running
+	fleets  []Fleet      // that are on their way
 	block   int          // lines of the block that are on the screen
 	out     bytes.Buffer // what goes to the screen in one write
 	frame   int
@@ -72,7 +73,7 @@ func (t *terminal) Close() {
 	t.stopped.Wait()
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.running = nil
+	t.running, t.fleets = nil, nil
 	t.draw()
 }
 
@@ -206,24 +207,28 @@ func (t *terminal) rewind() {
 	}
 }
 
-// pictures returns a line for each running task, as many as the screen can hold.
+// pictures returns a line for each running task and each fleet on its way, as many as the screen can hold.
 func (t *terminal) pictures() []string {
 	_, rows := t.o.Size()
-	room := max(rows-2, 1)
+	room, all := max(rows-2, 1), len(t.running)+len(t.fleets)
+	spinner := []string{"⠋", "⠙", "⠹", "⠸", "⠼", "⠴", "⠦", "⠧", "⠇", "⠏"}
+	spin := spinner[t.frame%len(spinner)]
 	var lines []string
-	for i, task := range t.running {
-		if i == room-1 && len(t.running) > room {
-			more := fmt.Sprintf("and %d more", len(t.running)-i)
+	for i := range all {
+		switch {
+		case i == room-1 && all > room:
+			more := fmt.Sprintf("and %d more", all-i)
 			return append(lines, t.compose("", " ", t.o.Paint.Dim(more), ""))
+		case i < len(t.running):
+			lines = append(lines, t.picture(t.running[i], spin))
+		default:
+			lines = append(lines, t.fleetPicture(t.fleets[i-len(t.running)], spin))
 		}
-		lines = append(lines, t.picture(task))
 	}
 	return lines
 }
 
-func (t *terminal) picture(task *running) string {
-	spinner := []string{"⠋", "⠙", "⠹", "⠸", "⠼", "⠴", "⠦", "⠧", "⠇", "⠏"}
-	mark := spinner[t.frame%len(spinner)]
+func (t *terminal) picture(task *running, mark string) string {
 	took := fmt.Sprintf("%6s", Took(t.o.Now().Sub(task.start))) // a steady place for the meter
 	meter := t.meter(task)
 	room := t.textWidth(took)
@@ -243,8 +248,7 @@ const meterCells = 24
 func (t *terminal) meter(task *running) string {
 	switch {
 	case task.total > 0:
-		full := int(min(task.done, task.total) * meterCells / task.total)
-		bar := t.o.Paint.Good(strings.Repeat("━", full)) + t.o.Paint.Dim(strings.Repeat("─", meterCells-full))
+		bar := t.bar(task.done, task.total, meterCells)
 		return fmt.Sprintf("%8s %s %3d%%", Bytes(task.done), bar, percent(task.done, task.total))
 	case task.done > 0:
 		return Bytes(task.done)

@@ -6,6 +6,8 @@
 //     times a second, in one write each; it is gone when the command ends.
 //   - One line per task that ended: the image, a mark, the task, and its time at the right. What is normal is plain, what
 //     was not needed is dimmed and says why, what failed is red.
+//   - One line per fleet that is on its way: its phase, a bar, instances by kind, the time, and in the words of AWS what it
+//     waits for. Where lines stay, a fleet gets one at each change of its phase, and one in ten seconds at most between them.
 //   - The output of programs is shown when their task failed (the last lines), or on --verbose. It is cleaned of control
 //     characters first: an image must not be able to paint the screen.
 //   - Errors are printed once, at the end, one per line, and then what to do about them. A place in a file comes first, as
@@ -38,6 +40,8 @@ const (
 // Reporter is a [bake.Reporter] that holds on to the terminal until it is closed.
 type Reporter interface {
 	bake.Reporter
+	// Show tells how the rollout of a fleet goes. One whose rollout has ended is not shown again.
+	Show(f Fleet)
 	// Close takes what is temporary off the screen. Nothing may be reported after it.
 	Close()
 }
