@@ -8,10 +8,11 @@ import (
 	"github.com/urfave/cli/v2"
 )
 
-// The categories of verbs, in the order that sorting gives them.
+// The categories of verbs, in the order in which they are shown.
 const (
 	categoryProject = "A project"
 	categoryImages  = "Images"
+	categoryFleets  = "Channels and fleets"
 	categoryCatalog = "The catalog"
 	categoryCloud   = "A cloud on this machine"
 	categoryProgram = "This program"
@@ -23,12 +24,10 @@ const (
 func appHelp(app *cli.App) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "iibake: %s\n\nUsage: %s\n\n%s\n", app.Usage, app.UsageText, app.Description)
-	for _, category := range []string{categoryProject, categoryImages, categoryCatalog, categoryCloud, categoryProgram} {
-		fmt.Fprintf(&b, "\n%s:\n", category)
-		for _, c := range app.Commands {
-			if c.Category == category && !c.Hidden {
-				fmt.Fprintf(&b, "   %s\t%s\n", c.Name, c.Usage)
-			}
+	for _, category := range []string{categoryProject, categoryImages, categoryFleets, categoryCatalog, categoryCloud, categoryProgram} {
+		verbs := slices.DeleteFunc(slices.Clone(app.Commands), func(c *cli.Command) bool { return c.Category != category || c.Hidden })
+		if len(verbs) > 0 {
+			b.WriteString("\n" + category + ":\n" + verbLines(verbs))
 		}
 	}
 	return b.String() + optionsHelp(app.Flags) + exitCodes + "\niibake VERB --help says more about a verb.\n"
@@ -55,14 +54,13 @@ func verbHelp(name string, c *cli.Command) string {
 		text += "\n" + c.Description + "\n"
 	}
 	if len(c.Subcommands) > 0 {
-		text += verbsHelp(c.Subcommands)
+		text += "\nVerbs:\n" + verbLines(c.Subcommands)
 	}
 	return text + optionsHelp(append(slices.Clone(c.Flags), helpFlag()))
 }
 
-func verbsHelp(verbs []*cli.Command) string {
+func verbLines(verbs []*cli.Command) string {
 	var b strings.Builder
-	b.WriteString("\nVerbs:\n")
 	for _, c := range verbs {
 		fmt.Fprintf(&b, "   %s\t%s\n", c.Name, c.Usage)
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -47,7 +48,7 @@ func stateFlag() cli.Flag {
 
 // stateDir returns the folder of the cloud that a command is about.
 func stateDir(c *cli.Context) (string, error) {
-	dir := c.String("state")
+	dir := cmp.Or(c.String("state"), os.Getenv("IIBAKE_LOCAL_STATE")) // verbs beside those of local have no such option
 	if dir == "" {
 		base := os.Getenv("XDG_STATE_HOME")
 		if !filepath.IsAbs(base) { // which the specification has us ignore, like an empty one
