@@ -27,7 +27,8 @@ type Fleet interface {
 	// Cancel ends r.Refresh where it is; Observe tells when it has ended. One that has ended already is no error.
 	Cancel(ctx context.Context, r Rollout) error
 	// Rollback turns r.Refresh round while it runs; Observe tells how it goes. It wraps [ErrTooLate] where the refresh has ended, and
-	// where it cannot be turned round: then the way back is a rollout of its own.
+	// where it cannot be turned round: then the way back is a rollout of its own. Where r.Refresh is empty nobody knows whether Start
+	// began one: it turns round what it finds of r, and wraps ErrTooLate where that is nothing.
 	Rollback(ctx context.Context, r Rollout) error
 }
 
@@ -35,7 +36,7 @@ type Fleet interface {
 type Query struct {
 	Image    bake.Image
 	Artifact bake.Artifact // of Image for this fleet; its AMI is empty where it is not published yet
-	Moves    []Move        // of a rollback: what the fleet shall be launched from again; empty for any other rollout
+	Moves    []Move        // of a rollback: the fleet goes from To back to From, as a rollout with Back does; empty for any other rollout
 	Pin      bool          // fix what the group uses by an alias to a number
 }
 

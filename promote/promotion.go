@@ -24,12 +24,13 @@ type Promotion struct {
 	By      string        `json:"by"`
 	At      time.Time     `json:"at"`
 	Reason  string        `json:"reason,omitempty"`
-	Back    bool          `json:"back,omitempty"`  // a rollback: to an image that was there before
-	Waves   [][]Member    `json:"waves,omitempty"` // the fleets as they were configured then: a resumed promotion goes by these
-	Soak    bake.Duration `json:"soak,omitempty"`  // after each wave
-	Only    bool          `json:"only,omitempty"`  // some fleets alone: the channel stays
-	Keep    bool          `json:"keep,omitempty"`  // after a failure, fleets that moved stay where they are
-	Pin     bool          `json:"pin,omitempty"`   // aliases of launch template versions become numbers
+	Back    bool          `json:"back,omitempty"`    // a rollback: to an image that was there before
+	Waves   [][]Member    `json:"waves,omitempty"`   // the fleets as they were configured then: a resumed promotion goes by these
+	Soak    bake.Duration `json:"soak,omitempty"`    // after each wave
+	Only    bool          `json:"only,omitempty"`    // some fleets alone: the channel stays
+	Keep    bool          `json:"keep,omitempty"`    // after a failure, fleets that moved stay where they are
+	Pin     bool          `json:"pin,omitempty"`     // aliases of launch template versions become numbers
+	Targets []string      `json:"targets,omitempty"` // where the image is published, those of the fleets among them
 }
 
 // ID returns the promotion's name, for example web@production#7.
@@ -59,6 +60,7 @@ type Active struct {
 	Wish   Wish      `json:"wish"`             // what people want of it
 	By     string    `json:"by,omitempty"`     // who wished
 	Reason string    `json:"reason,omitempty"` // why
+	Final  bool      `json:"final,omitempty"`  // every fleet has arrived and the channel is being moved: there is no way back any more
 	Seen   time.Time `json:"seen"`             // when the driver last gave a sign of life, to about a minute
 }
 
