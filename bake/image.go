@@ -38,6 +38,8 @@ type Image struct {
 	Repo     string       `json:"repo,omitempty"`   // address of the repository's origin, without credentials
 	Commit   string       `json:"commit"`           // full hash
 	Dirty    bool         `json:"dirty,omitempty"`  // baked from a work tree with changes of its own
+	Author   string       `json:"author,omitempty"` // of the commit, as git has it: Ada <ada@example.com>
+	By       string       `json:"by,omitempty"`     // who baked it
 	Template string       `json:"template"`         // path of the template in the repository
 	Created  time.Time    `json:"created"`
 	Took     Duration     `json:"took"`

@@ -16,11 +16,12 @@ import (
 
 // Commit is the state of source control that an image is baked from.
 type Commit struct {
-	Dir   string // absolute path of the work tree
-	Hash  string // full
-	Short string // as git abbreviates it
-	Repo  string // address of origin without credentials; empty where there is none
-	Dirty bool   // the work tree has changes that are not in the commit, or files that git neither knows nor ignores
+	Dir    string // absolute path of the work tree
+	Hash   string // full
+	Short  string // as git abbreviates it
+	Repo   string // address of origin without credentials; empty where there is none
+	Author string // Ada <ada@example.com>, as git has it
+	Dirty  bool   // the work tree has changes that are not in the commit, or files that git neither knows nor ignores
 }
 
 // ReadCommit asks git about the work tree that dir lies in.

@@ -1,0 +1,47 @@
+package promote
+
+import "time"
+
+// Progress is how a promotion goes at one moment.
+type Progress struct {
+	Promotion Promotion       `json:"promotion"`
+	Step      Step            `json:"step"`
+	Wave      int             `json:"wave"`             // from 0: the one that moves or soaks
+	Reason    string          `json:"reason,omitempty"` // why it waits or goes back
+	Until     time.Time       `json:"until,omitzero"`   // end of a soak
+	Active    Active          `json:"active"`
+	Fleets    []FleetProgress `json:"fleets"`            // wave by wave
+	Outcome   *Outcome        `json:"outcome,omitempty"` // at the end
+	At        time.Time       `json:"at"`
+}
+
+// Step is what a promotion is at.
+type Step string
+
+// The steps of a promotion.
+const (
+	Publishing Step = "publishing" // the image is being made to exist where fleets are
+	Moving     Step = "moving"     // the fleets of a wave get the image
+	Watching   Step = "soaking"    // a wave has it, and is watched
+	Paused     Step = "paused"     // as somebody wished
+	Backing    Step = "going back" // fleets that moved go back to what they had
+	Halting    Step = "stopping"   // fleets are being stopped where they are
+	Finishing  Step = "finishing"  // every fleet has arrived; the channel moves
+	Ended      Step = "ended"
+)
+
+// FleetProgress is how the rollout of a fleet goes at one moment. Percent counts what the way that the rollout is on has behind it.
+type FleetProgress struct {
+	Fleet    string        `json:"fleet"`
+	Wave     int           `json:"wave"` // from 0
+	Phase    Phase         `json:"phase"`
+	Percent  int           `json:"percent"`
+	Old      int           `json:"old"`     // instances
+	New      int           `json:"new"`     // instances
+	Healthy  int           `json:"healthy"` // instances
+	Desired  int           `json:"desired"` // instances
+	Reason   string        `json:"reason,omitempty"`
+	Since    time.Time     `json:"since,omitzero"` // when its refresh was begun
+	Ended    time.Time     `json:"ended,omitzero"`
+	Expected time.Duration `json:"expected,omitempty"` // of the refresh, in nanoseconds; 0 where it is not known
+}
