@@ -1,0 +1,95 @@
+package target
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"strings"
+	"sync"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
+	"github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/credentials/stscreds"
+	"github.com/aws/aws-sdk-go-v2/service/sts"
+)
+
+// sessionName stands in the trails of accounts whose role is assumed.
+const sessionName = "iibake"
+
+// fallbackRegion answers who somebody is where no region is known yet.
+const fallbackRegion = "us-east-1"
+
+// identity is who calls: credentials, and the account that they are of.
+type identity struct {
+	mu          sync.Mutex // held while the credentials are proven
+	proven      bool
+	account     string
+	region      string // of the environment; empty where it has none
+	credentials *aws.CredentialsCache
+	http        *awshttp.BuildableClient
+}
+
+// prove finds the credentials and asks whose they are, once.
+func (id *identity) prove(ctx context.Context, s *Set, spec Spec) error {
+	id.mu.Lock()
+	defer id.mu.Unlock()
+	if id.proven {
+		return nil
+	}
+	provider, region, err := id.source(ctx, s, spec)
+	if err != nil {
+		return err
+	}
+	id.region = region
+	at := cmp.Or(spec.Region, region, fallbackRegion)
+	id.credentials = aws.NewCredentialsCache(provider)
+	if spec.RoleARN != "" {
+		assume := stscreds.NewAssumeRoleProvider(newTarget(s, spec, id, at).STS(), spec.RoleARN, func(o *stscreds.AssumeRoleOptions) {
+			o.RoleSessionName = sessionName
+		})
+		id.credentials = aws.NewCredentialsCache(assume)
+	}
+	who, err := newTarget(s, spec, id, at).STS().GetCallerIdentity(ctx, &sts.GetCallerIdentityInput{})
+	if err != nil {
+		return err
+	}
+	id.account = aws.ToString(who.Account)
+	if want := accountOf(spec.RoleARN); want != "" && want != id.account {
+		return fmt.Errorf("%w: %s, where the role is %s", errAccount, id.account, spec.RoleARN)
+	}
+	id.proven = true
+	return nil
+}
+
+// source returns the credentials to begin with, and the region of the environment. A cloud on this machine has an access key and no more;
+// whoever has another endpoint still signs as the environment says.
+func (id *identity) source(ctx context.Context, s *Set, spec Spec) (aws.CredentialsProvider, string, error) {
+	if spec.AccessKey != "" {
+		return credentials.NewStaticCredentialsProvider(spec.AccessKey, "local", ""), "", nil
+	}
+	load := []func(*config.LoadOptions) error{}
+	if s.options.Transport == nil {
+		load = append(load, config.WithHTTPClient(id.http)) // which then trusts AWS_CA_BUNDLE
+	}
+	if spec.Region != "" {
+		load = append(load, config.WithRegion(spec.Region))
+	}
+	c, err := config.LoadDefaultConfig(ctx, load...)
+	if err != nil {
+		return nil, "", Explain(err)
+	}
+	if trusting, ok := c.HTTPClient.(*awshttp.BuildableClient); ok {
+		id.http = trusting
+	}
+	return c.Credentials, c.Region, nil
+}
+
+// accountOf returns the account that a role is of: arn:aws:iam::111122223333:role/name.
+func accountOf(arn string) string {
+	if parts := strings.SplitN(arn, ":", 6); len(parts) == 6 {
+		return parts[4]
+	}
+	return ""
+}

@@ -1,0 +1,120 @@
+package target
+
+import (
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
+	"github.com/aws/aws-sdk-go-v2/service/autoscaling"
+	"github.com/aws/aws-sdk-go-v2/service/cloudwatch"
+	"github.com/aws/aws-sdk-go-v2/service/ebs"
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	"github.com/aws/aws-sdk-go-v2/service/ssm"
+	"github.com/aws/aws-sdk-go-v2/service/sts"
+)
+
+// Of one attempt, from the connection to the last byte of the answer. A block's is short: an upload from afar has stalled for minutes
+// where nothing gave up on single blocks.
+const (
+	commonTimeout = 40 * time.Second
+	blockTimeout  = 20 * time.Second
+)
+
+// Target is a region of an account. Its clients may be used by many at once; they retry what can be retried, keep below the account's limits
+// and explain their errors.
+type Target struct {
+	Name     string // as in iibake.yaml
+	Account  string // twelve digits
+	Region   string
+	Endpoint string // URL; empty for AWS
+
+	set  *Set
+	spec Spec
+	id   *identity
+
+	credentials *aws.CredentialsCache
+
+	ec2         *ec2.Client
+	ebs         *ebs.Client
+	autoscaling *autoscaling.Client
+	ssm         *ssm.Client
+	cloudwatch  *cloudwatch.Client
+	sts         *sts.Client
+
+	mu    sync.Mutex
+	other map[string]*Target // by region
+}
+
+// EC2 returns the client of EC2.
+func (t *Target) EC2() *ec2.Client { return t.ec2 }
+
+// EBS returns the client of EBS direct.
+func (t *Target) EBS() *ebs.Client { return t.ebs }
+
+// AutoScaling returns the client of EC2 Auto Scaling.
+func (t *Target) AutoScaling() *autoscaling.Client { return t.autoscaling }
+
+// SSM returns the client of Systems Manager.
+func (t *Target) SSM() *ssm.Client { return t.ssm }
+
+// CloudWatch returns the client of CloudWatch.
+func (t *Target) CloudWatch() *cloudwatch.Client { return t.cloudwatch }
+
+// STS returns the client of the Security Token Service.
+func (t *Target) STS() *sts.Client { return t.sts }
+
+// In returns the same account in another region, with the same credentials.
+func (t *Target) In(region string) *Target {
+	if region == t.Region {
+		return t
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.other[region] == nil {
+		t.other[region] = newTarget(t.set, t.spec, t.id, region)
+	}
+	return t.other[region]
+}
+
+func newTarget(s *Set, spec Spec, id *identity, region string) *Target {
+	t := &Target{
+		Name: spec.Name, Account: id.account, Region: region, Endpoint: spec.Endpoint,
+		set: s, spec: spec, id: id, credentials: id.credentials, other: map[string]*Target{},
+	}
+	c, blocks := t.config(commonTimeout), t.config(blockTimeout)
+	t.ec2, t.ebs, t.autoscaling = ec2.NewFromConfig(c), ebs.NewFromConfig(blocks), autoscaling.NewFromConfig(c)
+	t.ssm, t.cloudwatch, t.sts = ssm.NewFromConfig(c), cloudwatch.NewFromConfig(c), sts.NewFromConfig(c)
+	return t
+}
+
+// config returns what clients are made with.
+func (t *Target) config(timeout time.Duration) aws.Config {
+	c := aws.Config{
+		Region: t.Region, HTTPClient: t.client(timeout), Credentials: t.credentials,
+		Retryer: func() aws.Retryer { return newRetryer(t) },
+	}
+	if t.Endpoint != "" {
+		c.BaseEndpoint = aws.String(t.Endpoint)
+	}
+	c.APIOptions = append(c.APIOptions, t.watch)
+	return c
+}
+
+// client returns what sends requests. An attempt that takes longer than the timeout has failed, and is tried again.
+func (t *Target) client(timeout time.Duration) aws.HTTPClient {
+	if transport := t.set.options.Transport; transport != nil {
+		return &http.Client{Transport: transport, Timeout: timeout}
+	}
+	return t.id.http.WithTimeout(timeout)
+}
+
+func newHTTP() *awshttp.BuildableClient {
+	return awshttp.NewBuildableClient().WithTransportOptions(func(t *http.Transport) {
+		t.MaxIdleConnsPerHost = maxConnections // the default of 10 would reconnect under 64 uploads
+	})
+}
+
+// maxConnections is how many connections to one host are kept.
+const maxConnections = 128
