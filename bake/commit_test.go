@@ -47,7 +47,7 @@ func TestReadCommit(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if c.Dirty || len(c.Hash) != 40 || !strings.HasPrefix(c.Hash, c.Short) || filepath.Base(c.Dir) != "my images" {
+	if c.Dirty || len(c.Hash) != 40 || !strings.HasPrefix(c.Hash, c.Short) || filepath.Base(c.Dir) != "my images" || c.Author != "n <n@example.com>" {
 		t.Errorf("got %+v", c)
 	}
 	if c.Repo != "https://example.com/images.git" {

@@ -50,4 +50,3 @@ func (m Moment) String() string {
 	}
 	return m.Date.Format(time.DateOnly) + clock
 }
-

@@ -14,6 +14,7 @@ package bake
 //	min, max  bounds, in the type's own notation
 //	path      the text is a path in the repository: of a "file", or of "any" file or folder
 //	oneof     exactly one of the keys with this tag must be there; one with "alone" only counts where it is the only one
+//	anyof     at least one of the keys with this tag must be there
 //	short     a value of this field's type may stand for the whole struct
 //	scalar    a text that may also be written as a number or as true and false
 //
@@ -107,6 +108,7 @@ type TCPProbe struct {
 type Publish struct {
 	Targets        []string `yaml:"targets" json:"targets,omitempty" format:"name" example:"eu" doc:"names of targets in iibake.yaml"`
 	DeprecateAfter Duration `yaml:"deprecate_after" json:"deprecate_after,omitempty" min:"1h" example:"90d" doc:"mark the image deprecated after this time"`
+	TPM            bool     `yaml:"tpm" json:"tpm,omitempty" doc:"give instances a TPM 2.0; the image must be tested with uefi"`
 }
 
 // Retain says which old images keep their disk: those that any of its members speaks for, and those in a channel. An empty

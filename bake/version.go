@@ -40,6 +40,11 @@ func ReadCommit(ctx context.Context, dir string) (Commit, error) {
 		return Commit{}, err
 	}
 	c.Dirty = status != ""
+	author, err := git(ctx, dir, "show", "--no-patch", "--format=%an <%ae>", "HEAD") // %a: as the commit has it, whatever .mailmap says
+	if err != nil {
+		return Commit{}, err
+	}
+	c.Author = strings.TrimSpace(author)
 	if origin, err := git(ctx, dir, "config", "--get", "remote.origin.url"); err == nil {
 		c.Repo = withoutCredentials(strings.TrimSpace(origin))
 	}

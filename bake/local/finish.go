@@ -95,7 +95,7 @@ func (w *work) record(ctx context.Context, sealed bake.Digest, content inspect.C
 		Ref:  bake.Ref{Name: w.t.Name, Version: version.String()},
 		Arch: w.t.Arch, Key: w.keys.Bake, Disk: sealed, Size: bake.Size(m.Size), Stored: bake.Size(m.Stored()),
 		Parent: w.source.Parent, Source: w.source,
-		Repo: w.b.Commit.Repo, Commit: w.b.Commit.Hash, Dirty: w.b.Commit.Dirty, Template: w.t.File,
+		Repo: w.b.Commit.Repo, Commit: w.b.Commit.Hash, Dirty: w.b.Commit.Dirty, Author: w.b.Commit.Author, By: w.b.By, Template: w.t.File,
 		Created: now, Took: bake.Duration(time.Since(w.started)), Archives: content.Archives, Steps: w.steps,
 	}, content.Packages)
 	if err != nil {

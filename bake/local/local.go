@@ -24,6 +24,7 @@ type Config struct {
 	Store      *disk.Store      // where disks are kept
 	Dir        string           // folder for locks, downloads and scratch files; made if it does not exist
 	Commit     bake.Commit      // the state of source control that the templates were read from
+	By         string           // who bakes
 	AllowDirty bool             // bake a work tree with changes of its own, and say so in the version
 	Refresh    bool             // resolve sources anew, whatever was recorded
 	Force      bool             // bake although an image has the same bake key, and run every step

@@ -157,6 +157,7 @@ func (d *decoder) structure(path string, n *yaml.Node, f field, v reflect.Value)
 	}
 	d.missing(n, f, fields, present)
 	d.choice(n, f, fields, present)
+	d.atLeastOne(n, f, fields, present)
 }
 
 // shorthand decodes a plain value into the struct that it stands for.
@@ -226,6 +227,19 @@ func (d *decoder) choice(n *yaml.Node, parent field, fields []field, present map
 		d.fail(present[have[1]], fmt.Sprintf("%s has %s together", parent.subject(), strings.Join(have, " and ")), "write only one of them here")
 	case len(can) > 0 && len(have) == 0 && !slices.ContainsFunc(can, func(k string) bool { return present[k] != nil }):
 		d.fail(n, fmt.Sprintf("%s has none of the keys %s", parent.subject(), strings.Join(can, ", ")), "add one of them")
+	}
+}
+
+// atLeastOne sees to the keys of which there must be one or more.
+func (d *decoder) atLeastOne(n *yaml.Node, parent field, fields []field, present map[string]*yaml.Node) {
+	var can []string
+	for _, f := range fields {
+		if f.anyof != "" {
+			can = append(can, f.key)
+		}
+	}
+	if len(can) > 0 && !slices.ContainsFunc(can, func(k string) bool { return present[k] != nil }) {
+		d.fail(n, fmt.Sprintf("%s has none of the keys %s", parent.subject(), strings.Join(can, ", ")), "add one of them, or both")
 	}
 }
 

@@ -23,6 +23,7 @@ type field struct {
 	min, max string
 	path     string
 	oneof    string // group
+	anyof    string // group
 	alone    bool
 	required bool
 	short    bool
@@ -59,6 +60,7 @@ func parseField(s reflect.StructField) (field, bool) {
 	if f.key == "" || f.key == "-" && !f.short {
 		return field{}, false
 	}
+	f.anyof = tag.Get("anyof")
 	if list, ok := tag.Lookup("enum"); ok {
 		f.enum = strings.Split(list, ",")
 	}

@@ -55,6 +55,10 @@ func formOf(name string) form {
 		return form{`^(local|https?://[^\s/?#@]+([/?#]\S*)?)$`, "write local, or an http or https address"}
 	case "region":
 		return form{`^[a-z]{2}(-[a-z]+)+-[0-9]+$`, "write an AWS region, for example eu-west-1"}
+	case "zone":
+		return form{`^[A-Za-z0-9_+-]+(/[A-Za-z0-9_+-]+)*$`, "write a time zone as Europe/Berlin or UTC"}
+	case "parameter":
+		return form{`^(/([A-Za-z0-9_.-]|\{image\})+)+$`, "write the path of an SSM parameter, for example /images/{image}/production"}
 	case "role":
 		return form{`^arn:aws[a-z-]*:iam::[0-9]{12}:role/[A-Za-z0-9+=,.@_/-]+$`, "write the ARN of a role, for example arn:aws:iam::111122223333:role/iibake"}
 	}

@@ -27,6 +27,7 @@ const (
 
 	durationPattern = `^([0-9]+d|0|([0-9]+(\.[0-9]+)?(ns|us|µs|ms|s|m|h))+)$`
 	sizePattern     = `^[0-9]+ *(KiB|MiB|GiB|TiB)?$`
+	momentPattern   = `^([0-9]{4}-[0-9]{2}-[0-9]{2}|Mon|Tue|Wed|Thu|Fri|Sat|Sun) ([01][0-9]|2[0-3]):[0-5][0-9]$`
 	modePattern     = `^0*[0-7]{1,4}$`
 )
 
@@ -70,7 +71,7 @@ type schemer struct {
 
 func (s schemer) structure(typ reflect.Type) object {
 	properties, required := object{}, []string{}
-	var choices []object
+	var choices, atLeast []object
 	var kinds, alone []string
 	for _, f := range s.tables.of(typ) {
 		if f.key == "-" {
@@ -79,6 +80,9 @@ func (s schemer) structure(typ reflect.Type) object {
 		properties[f.key] = s.property(f)
 		if f.required {
 			required = append(required, f.key)
+		}
+		if f.anyof != "" {
+			atLeast = append(atLeast, object{"required": []string{f.key}})
 		}
 		if f.alone {
 			alone = append(alone, f.key)
@@ -96,6 +100,9 @@ func (s schemer) structure(typ reflect.Type) object {
 	}
 	if choices != nil {
 		o["oneOf"] = choices
+	}
+	if atLeast != nil {
+		o["anyOf"] = atLeast
 	}
 	return o
 }
@@ -196,6 +203,8 @@ func textSchema(typ reflect.Type) object {
 		return object{"anyOf": []object{{"type": "string", "pattern": durationPattern}, {"const": 0}}}
 	case reflect.TypeFor[bake.Size]():
 		return object{"anyOf": []object{{"type": "string", "pattern": sizePattern}, {"type": "integer", "minimum": 0}}}
+	case reflect.TypeFor[bake.Moment]():
+		return object{"type": "string", "pattern": momentPattern}
 	case reflect.TypeFor[bake.FileMode]():
 		return object{"anyOf": []object{{"type": "string", "pattern": modePattern}, {"type": "integer", "minimum": 0}}}
 	}

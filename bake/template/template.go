@@ -121,6 +121,10 @@ func (l *loader) load(o Options) *Project {
 		l.errs = append(l.errs, overrides.unknown(slices.Sorted(maps.Keys(declared)))...)
 	}
 	l.checkImages(p)
+	if whole {
+		l.checkFleetImages(p)
+		l.checkParameters(p)
+	}
 	p.given = l.given
 	return p
 }

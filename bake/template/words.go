@@ -92,6 +92,8 @@ func (d *decoder) noun(f field, typ reflect.Type) string {
 		return "a size"
 	case typ == reflect.TypeFor[bake.Duration]():
 		return "a duration"
+	case typ == reflect.TypeFor[bake.Moment]():
+		return "a day and a time"
 	case typ == reflect.TypeFor[bake.FileMode]():
 		return "a file mode in quotes"
 	}

@@ -73,7 +73,7 @@ func build(con *console, c *cli.Context, p *template.Project, plan *bake.Plan) e
 	b := newBuilding(r, plan, rep)
 	b.skipTest = c.Bool("skip-test")
 	b.builder = local.New(local.Config{
-		Images: r.images, Store: store, Dir: r.work(), Commit: commit, AllowDirty: c.Bool("allow-dirty"),
+		Images: r.images, Store: store, Dir: r.work(), Commit: commit, By: actor(os.Getenv), AllowDirty: c.Bool("allow-dirty"),
 		Refresh: c.Bool("refresh"), Force: c.Bool("force"), Retain: c.Bool("retain"),
 	})
 	b.judge = newJudge(store)
