@@ -1,0 +1,124 @@
+package ec2
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	awsec2 "github.com/aws/aws-sdk-go-v2/service/ec2"
+	ec2types "github.com/aws/aws-sdk-go-v2/service/ec2/types"
+
+	"github.com/iibake/iibake/bake"
+	"github.com/iibake/iibake/bake/ec2/target"
+)
+
+// copy has AWS copy the AMI from another region of the account. Who waits for the copy may go: it is found again by its name.
+func (j *job) copy(ctx context.Context, at *target.Target, e *entry, source bake.Artifact) (*ec2types.Image, error) {
+	task := j.start("copy to %s", place(at))
+	img, err := j.copyOnce(ctx, at, e, source)
+	if err == nil {
+		img, err = j.available(ctx, at, img)
+	}
+	if err != nil {
+		err = fmt.Errorf("copy %s from %s to %s: %w", source.AMI, source.Region, place(at), err)
+	}
+	return img, task.End(err)
+}
+
+func (j *job) copyOnce(ctx context.Context, at *target.Target, e *entry, source bake.Artifact) (*ec2types.Image, error) {
+	if !e.known() {
+		e.Copy = true
+		if err := e.begin(ctx, at, j.c.Clock.Now()); err != nil {
+			return nil, err
+		}
+	}
+	tags := j.ec2Tags(e.Run, ec2types.ResourceTypeImage, ec2types.ResourceTypeSnapshot)
+	for i := range tags {
+		tags[i].Tags = append(tags[i].Tags, ec2types.Tag{Key: aws.String(tagSource), Value: aws.String(source.AMI)})
+	}
+	var out *awsec2.CopyImageOutput
+	err := j.settled(ctx, func() (err error) {
+		out, err = at.EC2().CopyImage(ctx, &awsec2.CopyImageInput{
+			Name: aws.String(j.name()), Description: aws.String(describe(j.img)), SourceImageId: aws.String(source.AMI),
+			SourceRegion: aws.String(source.Region), ClientToken: e.token("copy", source.AMI), TagSpecifications: tags,
+		})
+		return err
+	})
+	if codeOf(err) == "InvalidAMIName.Duplicate" {
+		return j.again(ctx, at, err)
+	}
+	if err != nil {
+		return nil, err
+	}
+	img, err := j.again(ctx, at, fmt.Errorf("AMI %s", aws.ToString(out.ImageId)))
+	if errors.Is(err, errUnseen) { // the copy of an earlier process was deregistered by somebody: another one needs another token
+		err = errors.Join(fmt.Errorf("%w: run again to make another copy", err), e.remove(context.WithoutCancel(ctx)))
+	}
+	return img, err
+}
+
+// share lets accounts launch an AMI, and copy it or build on it. Doing so again changes nothing.
+func (j *job) share(ctx context.Context, at *target.Target, img *ec2types.Image, accounts []string) error {
+	if len(accounts) == 0 {
+		return nil
+	}
+	task := j.start("share in %s with %s", at.Region, strings.Join(accounts, ", "))
+	err := j.settled(ctx, func() error { return allowLaunch(ctx, at, img, accounts) })
+	if err == nil {
+		err = j.settled(ctx, func() error { return allowVolumes(ctx, at, rootSnapshot(img), accounts) })
+	}
+	if err != nil {
+		err = fmt.Errorf("share %s in %s with %s: %w", aws.ToString(img.ImageId), place(at), strings.Join(accounts, ", "), err)
+	}
+	return task.End(err)
+}
+
+func allowLaunch(ctx context.Context, at *target.Target, img *ec2types.Image, accounts []string) error {
+	var add []ec2types.LaunchPermission
+	for _, id := range accounts {
+		add = append(add, ec2types.LaunchPermission{UserId: aws.String(id)})
+	}
+	_, err := at.EC2().ModifyImageAttribute(ctx, &awsec2.ModifyImageAttributeInput{
+		ImageId: img.ImageId, LaunchPermission: &ec2types.LaunchPermissionModifications{Add: add},
+	})
+	return err
+}
+
+func allowVolumes(ctx context.Context, at *target.Target, snapshot string, accounts []string) error {
+	var add []ec2types.CreateVolumePermission
+	for _, id := range accounts {
+		add = append(add, ec2types.CreateVolumePermission{UserId: aws.String(id)})
+	}
+	_, err := at.EC2().ModifySnapshotAttribute(ctx, &awsec2.ModifySnapshotAttributeInput{
+		SnapshotId: &snapshot, CreateVolumePermission: &ec2types.CreateVolumePermissionModifications{Add: add},
+	})
+	return err
+}
+
+// awsKey ends the name of the key that AWS manages for EBS.
+const awsKey = "alias/aws/ebs"
+
+// shareable refuses an account whose snapshots can never be shared, before anything is uploaded for it.
+func (p *Publisher) shareable(ctx context.Context, at *target.Target, accounts []string) error {
+	if len(accounts) == 0 {
+		return nil
+	}
+	encrypted, err := p.encryptsByDefault(ctx, at)
+	if err != nil || !encrypted {
+		return err
+	}
+	out, err := at.EC2().GetEbsDefaultKmsKeyId(ctx, &awsec2.GetEbsDefaultKmsKeyIdInput{})
+	if errors.Is(err, target.ErrDenied) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if strings.HasSuffix(aws.ToString(out.KmsKeyId), awsKey) {
+		return fmt.Errorf("%w: %s encrypts new snapshots by a key of AWS, and what that encrypts cannot be shared with other accounts: "+
+			"set a key of your own as the default for EBS there and let those accounts use it", bake.ErrRefused, place(at))
+	}
+	return nil
+}

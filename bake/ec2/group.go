@@ -1,0 +1,237 @@
+package ec2
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	ec2types "github.com/aws/aws-sdk-go-v2/service/ec2/types"
+
+	"github.com/iibake/iibake/bake"
+	"github.com/iibake/iibake/bake/ec2/target"
+)
+
+// group is the targets of one job that have the same endpoint.
+type group struct {
+	*job
+	members []*member
+}
+
+// member is a target, and what it sees of the image.
+type member struct {
+	*target.Target
+	img   *ec2types.Image
+	ready bool // it can launch img
+}
+
+// mine reports whether the account has an AMI of its own.
+func (m *member) mine() bool { return m.img != nil && aws.ToString(m.img.OwnerId) == m.Account }
+
+func (p *Publisher) publish(ctx context.Context, img bake.Image, t bake.Template, names []string) (map[string]bake.Artifact, error) {
+	j, groups, err := p.begin(ctx, img, t, names)
+	if err != nil {
+		return nil, fmt.Errorf("publish %s: %w", img.Ref, err)
+	}
+	if _, err := j.registration("", ""); err != nil {
+		return nil, fmt.Errorf("publish %s: %w", img.Ref, err)
+	}
+	results := make([]map[string]bake.Artifact, len(groups))
+	err = together(groups, func(i int, g *group) (err error) {
+		results[i], err = g.publish(ctx)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("publish %s: %w", img.Ref, err)
+	}
+	return merged(results), nil
+}
+
+func (p *Publisher) find(ctx context.Context, img bake.Image, names []string) (map[string]bake.Artifact, error) {
+	_, groups, err := p.begin(ctx, img, bake.Template{}, names)
+	if err != nil {
+		return nil, fmt.Errorf("look for %s: %w", img.Ref, err)
+	}
+	results := make([]map[string]bake.Artifact, len(groups))
+	err = together(groups, func(i int, g *group) (err error) {
+		results[i], err = g.find(ctx)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("look for %s: %w", img.Ref, err)
+	}
+	return merged(results), nil
+}
+
+func merged(all []map[string]bake.Artifact) map[string]bake.Artifact {
+	one := map[string]bake.Artifact{}
+	for _, m := range all {
+		maps.Copy(one, m)
+	}
+	return one
+}
+
+// begin opens the targets, and puts them together by their endpoints.
+func (p *Publisher) begin(ctx context.Context, img bake.Image, t bake.Template, names []string) (*job, []*group, error) {
+	known, err := p.artifacts.Of(ctx, img.Ref)
+	if err != nil {
+		return nil, nil, err
+	}
+	opened, err := p.open(ctx, names)
+	if err != nil {
+		return nil, nil, err
+	}
+	j := &job{Publisher: p, img: img, template: t, known: known}
+	var groups []*group
+	for _, t := range opened {
+		i := slices.IndexFunc(groups, func(g *group) bool { return g.members[0].Endpoint == t.Endpoint })
+		if i < 0 {
+			i, groups = len(groups), append(groups, &group{job: j})
+		}
+		groups[i].members = append(groups[i].members, &member{Target: t})
+	}
+	return j, groups, nil
+}
+
+// find returns what the targets can launch.
+func (g *group) find(ctx context.Context) (map[string]bake.Artifact, error) {
+	if err := together(g.members, func(_ int, m *member) error { return g.see(ctx, m, g.known) }); err != nil {
+		return nil, err
+	}
+	return g.found(), nil
+}
+
+func (g *group) found() map[string]bake.Artifact {
+	found := map[string]bake.Artifact{}
+	for _, m := range g.members {
+		if m.img != nil && m.img.State == ec2types.ImageStateAvailable {
+			found[m.Name] = g.recorded(m)
+		}
+	}
+	return found
+}
+
+// recorded returns the artifact of an AMI as it is on record, or would be.
+func (g *group) recorded(m *member) bake.Artifact {
+	a := g.artifact(m.Target, m.img)
+	i := slices.IndexFunc(g.known, func(known bake.Artifact) bool {
+		known.At = a.At
+		return known == a
+	})
+	if i >= 0 {
+		return g.known[i]
+	}
+	return a
+}
+
+// see has a member look, by its own credentials. Whoever was given an image needs its snapshot, too.
+func (g *group) see(ctx context.Context, m *member, known []bake.Artifact) (err error) {
+	if m.img, err = g.look(ctx, m.Target, known); err != nil {
+		return err
+	}
+	m.ready = m.img != nil && m.img.State == ec2types.ImageStateAvailable
+	if !m.ready || m.mine() {
+		return nil
+	}
+	s, err := g.snapshot(ctx, m.Target, rootSnapshot(m.img))
+	m.ready = s != nil
+	return err
+}
+
+// publish makes the image exist in the group's targets.
+func (g *group) publish(ctx context.Context) (map[string]bake.Artifact, error) {
+	if _, err := g.find(ctx); err != nil {
+		return nil, err
+	}
+	if err := together(g.members, func(_ int, m *member) error { return g.finish(ctx, m) }); err != nil {
+		return nil, err
+	}
+	if slices.ContainsFunc(g.members, func(m *member) bool { return !m.ready }) {
+		if err := g.spread(ctx); err != nil {
+			return nil, err
+		}
+	}
+	return g.found(), nil
+}
+
+// finish does what an earlier process did not come to do for an AMI that is there.
+func (g *group) finish(ctx context.Context, m *member) error {
+	if !m.ready || !m.mine() {
+		return nil
+	}
+	e, err := openEntry(ctx, g.c.Catalog, g.img.Ref, m.Target)
+	if err != nil {
+		return err
+	}
+	return g.settle(ctx, m.Target, e, m.img)
+}
+
+// spread brings the image to the members that lack it: one upload, copies to the other regions, and permissions for the other accounts.
+func (g *group) spread(ctx context.Context) error {
+	home, err := g.home(ctx)
+	if err != nil {
+		return err
+	}
+	needs := g.needs(home)
+	regions := slices.Sorted(maps.Keys(needs))
+	if err := together(regions, func(_ int, r string) error { return g.shareable(ctx, home.In(r), needs[r]) }); err != nil {
+		return err
+	}
+	source, err := g.provide(ctx, home, nil, needs[home.Region])
+	if err != nil {
+		return err
+	}
+	made := make([]bake.Artifact, len(regions))
+	err = together(regions, func(i int, r string) (err error) {
+		if made[i] = source; r != home.Region {
+			made[i], err = g.provide(ctx, home.In(r), &source, needs[r])
+		}
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	return together(g.members, func(_ int, m *member) error { return g.confirm(ctx, m, made) })
+}
+
+// needs returns the regions in which the account of home has to have the image, each with the other accounts that get it from there.
+func (g *group) needs(home *target.Target) map[string][]string {
+	needs := map[string][]string{}
+	for _, m := range g.members {
+		if m.ready {
+			continue
+		}
+		accounts := needs[m.Region]
+		if m.Account != home.Account && !slices.Contains(accounts, m.Account) {
+			accounts = append(accounts, m.Account)
+		}
+		needs[m.Region] = accounts
+	}
+	return needs
+}
+
+// provide sees to it that the account has the image in a region, and that others may use it.
+func (g *group) provide(ctx context.Context, at *target.Target, source *bake.Artifact, accounts []string) (bake.Artifact, error) {
+	img, err := g.own(ctx, at, source)
+	if err != nil {
+		return bake.Artifact{}, err
+	}
+	return g.artifact(at, img), g.share(ctx, at, img, accounts)
+}
+
+// confirm waits until a member sees the image.
+func (g *group) confirm(ctx context.Context, m *member, made []bake.Artifact) error {
+	end := g.c.Clock.Now().Add(seenTime)
+	return g.until(ctx, end, func(err error) bool { return errors.Is(err, errUnseen) }, func() error {
+		if m.ready {
+			return nil
+		}
+		err := g.see(ctx, m, slices.Concat(g.known, made))
+		if err == nil && !m.ready {
+			err = fmt.Errorf("target %s: image %s cannot be used in %s: %w", m.Name, g.img.Ref, place(m.Target), errUnseen)
+		}
+		return err
+	})
+}
