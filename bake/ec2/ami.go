@@ -25,7 +25,7 @@ const (
 
 // look returns the image's AMI as an account sees it in a region, or nil. Only its own images count, and those of others that are on record: a
 // name alone is no proof, for anybody may publish an image of any name.
-func (j *job) look(ctx context.Context, at *target.Target, others []bake.Artifact) (*ec2types.Image, error) {
+func (j job) look(ctx context.Context, at *target.Target, others []bake.Artifact) (*ec2types.Image, error) {
 	images, err := j.named(ctx, at, others)
 	if err != nil {
 		return nil, fmt.Errorf("image %s in %s: %w", j.img.Ref, place(at), err)
@@ -46,7 +46,7 @@ func (j *job) look(ctx context.Context, at *target.Target, others []bake.Artifac
 }
 
 // named returns the images of the account, and of those that others are of, that have the name.
-func (j *job) named(ctx context.Context, at *target.Target, others []bake.Artifact) (all []ec2types.Image, err error) {
+func (j job) named(ctx context.Context, at *target.Target, others []bake.Artifact) (all []ec2types.Image, err error) {
 	owners := []string{"self"}
 	for _, a := range others {
 		if a.Account != at.Account && a.Region == at.Region && a.Endpoint == at.Endpoint && !slices.Contains(owners, a.Account) {
@@ -69,7 +69,7 @@ func (j *job) named(ctx context.Context, at *target.Target, others []bake.Artifa
 
 // isOurs reports whether an AMI of the account is of this very image. Two clones of a repository may give one version to two disks. An import
 // into the local cloud has the reference in one tag, and no disk.
-func (j *job) isOurs(img ec2types.Image) bool {
+func (j job) isOurs(img ec2types.Image) bool {
 	held := tagOf(img.Tags, tagDisk)
 	switch tagOf(img.Tags, tagImage) {
 	case j.img.Name:
@@ -81,7 +81,7 @@ func (j *job) isOurs(img ec2types.Image) bool {
 }
 
 // taken says what to do about an AMI that has the name and is not ours.
-func (j *job) taken(at *target.Target, img ec2types.Image) error {
+func (j job) taken(at *target.Target, img ec2types.Image) error {
 	id, what := aws.ToString(img.ImageId), "iibake did not make it"
 	if held := bake.Digest(tagOf(img.Tags, tagDisk)); held != "" {
 		what = fmt.Sprintf("it holds disk %s, and the image is disk %s", held.Short(), j.img.Disk.Short())
@@ -129,7 +129,7 @@ func dead(img *ec2types.Image) bool {
 }
 
 // artifact returns what is to be put on record of an AMI.
-func (j *job) artifact(at *target.Target, img *ec2types.Image) bake.Artifact {
+func (j job) artifact(at *target.Target, img *ec2types.Image) bake.Artifact {
 	return bake.Artifact{
 		Image: j.img.Ref, Disk: j.img.Disk, Endpoint: at.Endpoint, Account: aws.ToString(img.OwnerId), Region: at.Region,
 		AMI: aws.ToString(img.ImageId), Snapshot: rootSnapshot(img), At: j.c.Clock.Now().UTC(),
@@ -146,7 +146,7 @@ func rootSnapshot(img *ec2types.Image) string {
 }
 
 // own sees to it that the account has the AMI in a region, and returns it when it is available: from the disk, or as a copy of source.
-func (j *job) own(ctx context.Context, at *target.Target, source *bake.Artifact) (*ec2types.Image, error) {
+func (j job) own(ctx context.Context, at *target.Target, source *bake.Artifact) (*ec2types.Image, error) {
 	e, err := openEntry(ctx, j.c.Catalog, j.img.Ref, at)
 	if err != nil {
 		return nil, err
@@ -177,7 +177,7 @@ func (j *job) own(ctx context.Context, at *target.Target, source *bake.Artifact)
 }
 
 // available waits until an AMI can be launched.
-func (j *job) available(ctx context.Context, at *target.Target, img *ec2types.Image) (*ec2types.Image, error) {
+func (j job) available(ctx context.Context, at *target.Target, img *ec2types.Image) (*ec2types.Image, error) {
 	began, id := j.c.Clock.Now(), aws.ToString(img.ImageId)
 	for {
 		if ok, err := usable(at, img); ok || err != nil {
@@ -208,7 +208,7 @@ func reasonOf(img *ec2types.Image) string {
 }
 
 // settle puts an AMI of ours on record, and takes what led to it off.
-func (j *job) settle(ctx context.Context, at *target.Target, e *entry, img *ec2types.Image) error {
+func (j job) settle(ctx context.Context, at *target.Target, e *entry, img *ec2types.Image) error {
 	if err := j.deprecate(ctx, at, img); err != nil {
 		return err
 	}
@@ -224,7 +224,7 @@ func (j *job) settle(ctx context.Context, at *target.Target, e *entry, img *ec2t
 }
 
 // deprecate has an AMI marked some time after its image was baked. AWS knows whole minutes in the future only.
-func (j *job) deprecate(ctx context.Context, at *target.Target, img *ec2types.Image) error {
+func (j job) deprecate(ctx context.Context, at *target.Target, img *ec2types.Image) error {
 	after := time.Duration(j.template.Publish.DeprecateAfter)
 	if after == 0 || aws.ToString(img.DeprecationTime) != "" {
 		return nil
@@ -244,7 +244,7 @@ func (j *job) deprecate(ctx context.Context, at *target.Target, img *ec2types.Im
 }
 
 // remove takes away an AMI that has failed, with its snapshots.
-func (j *job) remove(ctx context.Context, at *target.Target, e *entry, img *ec2types.Image) error {
+func (j job) remove(ctx context.Context, at *target.Target, e *entry, img *ec2types.Image) error {
 	id := aws.ToString(img.ImageId)
 	_, err := at.EC2().DeregisterImage(ctx, &awsec2.DeregisterImageInput{ImageId: &id})
 	if err != nil && !notThere(err) {
@@ -265,7 +265,7 @@ func (j *job) remove(ctx context.Context, at *target.Target, e *entry, img *ec2t
 
 // again looks for an AMI whose name was said to be taken a moment ago: by another process that makes the same, or by a call whose answer was
 // lost.
-func (j *job) again(ctx context.Context, at *target.Target, why error) (*ec2types.Image, error) {
+func (j job) again(ctx context.Context, at *target.Target, why error) (*ec2types.Image, error) {
 	var img *ec2types.Image
 	err := j.until(ctx, j.c.Clock.Now().Add(settleTime), func(err error) bool { return errors.Is(err, errUnseen) }, func() (err error) {
 		if img, err = j.look(ctx, at, nil); err == nil && img == nil {

@@ -15,7 +15,7 @@ import (
 )
 
 // copy has AWS copy the AMI from another region of the account. Who waits for the copy may go: it is found again by its name.
-func (j *job) copy(ctx context.Context, at *target.Target, e *entry, source bake.Artifact) (*ec2types.Image, error) {
+func (j job) copy(ctx context.Context, at *target.Target, e *entry, source bake.Artifact) (*ec2types.Image, error) {
 	task := j.start("copy to %s", place(at))
 	img, err := j.copyOnce(ctx, at, e, source)
 	if err == nil {
@@ -27,7 +27,7 @@ func (j *job) copy(ctx context.Context, at *target.Target, e *entry, source bake
 	return img, task.End(err)
 }
 
-func (j *job) copyOnce(ctx context.Context, at *target.Target, e *entry, source bake.Artifact) (*ec2types.Image, error) {
+func (j job) copyOnce(ctx context.Context, at *target.Target, e *entry, source bake.Artifact) (*ec2types.Image, error) {
 	if !e.known() {
 		e.Copy = true
 		if err := e.begin(ctx, at, j.c.Clock.Now()); err != nil {
@@ -60,7 +60,7 @@ func (j *job) copyOnce(ctx context.Context, at *target.Target, e *entry, source 
 }
 
 // share lets accounts launch an AMI, and copy it or build on it. Doing so again changes nothing.
-func (j *job) share(ctx context.Context, at *target.Target, img *ec2types.Image, accounts []string) error {
+func (j job) share(ctx context.Context, at *target.Target, img *ec2types.Image, accounts []string) error {
 	if len(accounts) == 0 {
 		return nil
 	}

@@ -16,7 +16,7 @@ import (
 
 // group is the targets of one job that have the same endpoint.
 type group struct {
-	*job
+	job
 	members []*member
 }
 
@@ -31,11 +31,12 @@ type member struct {
 func (m *member) mine() bool { return m.img != nil && aws.ToString(m.img.OwnerId) == m.Account }
 
 func (p *Publisher) publish(ctx context.Context, img bake.Image, t bake.Template, names []string) (map[string]bake.Artifact, error) {
-	j, groups, err := p.begin(ctx, img, t, names)
-	if err != nil {
+	j := job{Publisher: p, img: img, template: t}
+	if _, err := j.registration("", ""); err != nil {
 		return nil, fmt.Errorf("publish %s: %w", img.Ref, err)
 	}
-	if _, err := j.registration("", ""); err != nil {
+	groups, err := j.groups(ctx, names)
+	if err != nil {
 		return nil, fmt.Errorf("publish %s: %w", img.Ref, err)
 	}
 	results := make([]map[string]bake.Artifact, len(groups))
@@ -50,7 +51,7 @@ func (p *Publisher) publish(ctx context.Context, img bake.Image, t bake.Template
 }
 
 func (p *Publisher) find(ctx context.Context, img bake.Image, names []string) (map[string]bake.Artifact, error) {
-	_, groups, err := p.begin(ctx, img, bake.Template{}, names)
+	groups, err := job{Publisher: p, img: img}.groups(ctx, names)
 	if err != nil {
 		return nil, fmt.Errorf("look for %s: %w", img.Ref, err)
 	}
@@ -73,26 +74,23 @@ func merged(all []map[string]bake.Artifact) map[string]bake.Artifact {
 	return one
 }
 
-// begin opens the targets, and puts them together by their endpoints.
-func (p *Publisher) begin(ctx context.Context, img bake.Image, t bake.Template, names []string) (*job, []*group, error) {
-	known, err := p.artifacts.Of(ctx, img.Ref)
-	if err != nil {
-		return nil, nil, err
+// groups opens the targets, and puts them together by their endpoints.
+func (j job) groups(ctx context.Context, names []string) (all []*group, err error) {
+	if j.known, err = j.artifacts.Of(ctx, j.img.Ref); err != nil {
+		return nil, err
 	}
-	opened, err := p.open(ctx, names)
+	opened, err := j.open(ctx, names)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	j := &job{Publisher: p, img: img, template: t, known: known}
-	var groups []*group
 	for _, t := range opened {
-		i := slices.IndexFunc(groups, func(g *group) bool { return g.members[0].Endpoint == t.Endpoint })
+		i := slices.IndexFunc(all, func(g *group) bool { return g.members[0].Endpoint == t.Endpoint })
 		if i < 0 {
-			i, groups = len(groups), append(groups, &group{job: j})
+			i, all = len(all), append(all, &group{job: j})
 		}
-		groups[i].members = append(groups[i].members, &member{Target: t})
+		all[i].members = append(all[i].members, &member{Target: t})
 	}
-	return j, groups, nil
+	return all, nil
 }
 
 // find returns what the targets can launch.
@@ -153,7 +151,9 @@ func (g *group) publish(ctx context.Context) (map[string]bake.Artifact, error) {
 			return nil, err
 		}
 	}
-	return g.found(), nil
+	known, err := g.artifacts.Of(ctx, g.img.Ref)
+	g.known = known
+	return g.found(), err
 }
 
 // finish does what an earlier process did not come to do for an AMI that is there.

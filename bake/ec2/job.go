@@ -35,9 +35,9 @@ type job struct {
 }
 
 // name is that of the AMI, in every region.
-func (j *job) name() string { return j.img.Name + "-" + j.img.Version }
+func (j job) name() string { return j.img.Name + "-" + j.img.Version }
 
-func (j *job) tags(run string) map[string]string {
+func (j job) tags(run string) map[string]string {
 	return map[string]string{
 		tagName: j.name(), tagImage: j.img.Name, tagVersion: j.img.Version, tagDisk: string(j.img.Disk),
 		tagCommit: cmp.Or(j.img.Commit, "none"), tagRun: run,
@@ -45,7 +45,7 @@ func (j *job) tags(run string) map[string]string {
 }
 
 // ec2Tags returns the tags for a type of resource, as EC2 wants them.
-func (j *job) ec2Tags(run string, kinds ...ec2types.ResourceType) []ec2types.TagSpecification {
+func (j job) ec2Tags(run string, kinds ...ec2types.ResourceType) []ec2types.TagSpecification {
 	var tags []ec2types.Tag
 	for key, value := range sorted(j.tags(run)) {
 		tags = append(tags, ec2types.Tag{Key: aws.String(key), Value: aws.String(value)})
@@ -58,7 +58,7 @@ func (j *job) ec2Tags(run string, kinds ...ec2types.ResourceType) []ec2types.Tag
 }
 
 // ebsTags returns the tags of a snapshot, as EBS direct wants them.
-func (j *job) ebsTags(run string) []ebstypes.Tag {
+func (j job) ebsTags(run string) []ebstypes.Tag {
 	var tags []ebstypes.Tag
 	for key, value := range sorted(j.tags(run)) {
 		tags = append(tags, ebstypes.Tag{Key: aws.String(key), Value: aws.String(value)})
@@ -67,7 +67,7 @@ func (j *job) ebsTags(run string) []ebstypes.Tag {
 }
 
 // start reports the beginning of a task.
-func (j *job) start(format string, args ...any) *bake.Task {
+func (j job) start(format string, args ...any) *bake.Task {
 	return bake.StartTask(j.c.Report, j.img.Name, fmt.Sprintf(format, args...), nil)
 }
 

@@ -26,7 +26,7 @@ const maxCandidates = 48
 
 // nearest returns the snapshot of ours that lacks the fewest blocks of m, or nil where writing everything costs as much. Encrypted ones are
 // for accounts that encrypt everything, and the others are refused there.
-func (j *job) nearest(ctx context.Context, at *target.Target, m disk.Manifest, encrypted bool) (*basis, error) {
+func (j job) nearest(ctx context.Context, at *target.Target, m disk.Manifest, encrypted bool) (*basis, error) {
 	snapshots, err := j.ownSnapshots(ctx, at, ec2types.Filter{Name: aws.String("tag-key"), Values: []string{tagDisk}})
 	if err != nil {
 		return nil, err
@@ -52,7 +52,7 @@ func (j *job) nearest(ctx context.Context, at *target.Target, m disk.Manifest, e
 }
 
 // candidates returns the snapshots that could be the parent, one for each disk, the likeliest first.
-func (j *job) candidates(snapshots []ec2types.Snapshot, m disk.Manifest, encrypted bool) []origin {
+func (j job) candidates(snapshots []ec2types.Snapshot, m disk.Manifest, encrypted bool) []origin {
 	slices.SortStableFunc(snapshots, func(a, b ec2types.Snapshot) int {
 		return cmp.Or(j.distance(a)-j.distance(b), aws.ToTime(b.StartTime).Compare(aws.ToTime(a.StartTime)))
 	})
@@ -73,7 +73,7 @@ func (j *job) candidates(snapshots []ec2types.Snapshot, m disk.Manifest, encrypt
 }
 
 // distance tells snapshots of the same disk from those of the same image and from others.
-func (j *job) distance(s ec2types.Snapshot) int {
+func (j job) distance(s ec2types.Snapshot) int {
 	switch {
 	case tagOf(s.Tags, tagDisk) == string(j.img.Disk):
 		return 0

@@ -17,7 +17,7 @@ import (
 const rootDevice = "/dev/xvda"
 
 // upload makes the AMI from the disk.
-func (j *job) upload(ctx context.Context, at *target.Target, e *entry) (*ec2types.Image, error) {
+func (j job) upload(ctx context.Context, at *target.Target, e *entry) (*ec2types.Image, error) {
 	snapshot, err := j.snapshotOf(ctx, at, e)
 	if err != nil {
 		return nil, err
@@ -27,7 +27,7 @@ func (j *job) upload(ctx context.Context, at *target.Target, e *entry) (*ec2type
 	return img, task.End(err)
 }
 
-func (j *job) register(ctx context.Context, at *target.Target, e *entry, snapshot string) (*ec2types.Image, error) {
+func (j job) register(ctx context.Context, at *target.Target, e *entry, snapshot string) (*ec2types.Image, error) {
 	in, err := j.registration(e.Run, snapshot)
 	if err != nil {
 		return nil, err
@@ -47,7 +47,7 @@ func (j *job) register(ctx context.Context, at *target.Target, e *entry, snapsho
 }
 
 // registration returns how the image is registered. What is left out here is what a bare registration gets: no ENA, no IMDSv2, gp2.
-func (j *job) registration(run, snapshot string) (*awsec2.RegisterImageInput, error) {
+func (j job) registration(run, snapshot string) (*awsec2.RegisterImageInput, error) {
 	arch, err := architecture(j.img.Arch)
 	if err != nil {
 		return nil, err

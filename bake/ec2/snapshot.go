@@ -30,7 +30,7 @@ var errSpoilt = errors.New("the snapshot is of no use")
 
 // upload is a disk on its way into a snapshot of an account.
 type upload struct {
-	*job
+	job
 	at       *target.Target
 	entry    *entry
 	manifest disk.Manifest
@@ -40,7 +40,7 @@ type upload struct {
 }
 
 // snapshotOf returns a complete snapshot of the job's disk: one that an earlier process has begun, or a new one.
-func (j *job) snapshotOf(ctx context.Context, at *target.Target, e *entry) (id string, err error) {
+func (j job) snapshotOf(ctx context.Context, at *target.Target, e *entry) (id string, err error) {
 	u := &upload{job: j, at: at, entry: e}
 	if _, err := j.c.Store.Reader(ctx, j.img.Disk); err != nil { // holds the disk against a collection
 		return "", fmt.Errorf("disk of %s: %w", j.img.Ref, err)

@@ -81,7 +81,6 @@ func (s *sender) read(ctx context.Context, d bake.Digest, buf []byte) error {
 	return s.store.Block(ctx, d, buf)
 }
 
-
 // completeSnapshot says that all blocks have been put. What it says is checked later.
 func completeSnapshot(ctx context.Context, client *ebs.Client, snapshot string, blocks []disk.Block) error {
 	_, err := client.CompleteSnapshot(ctx, &ebs.CompleteSnapshotInput{
