@@ -1,0 +1,106 @@
+// Package alias lets SSM parameters follow channels: whoever resolves one gets the AMI that the channel holds. The catalog is the truth; a
+// parameter that somebody else changed is set again by the next promotion.
+package alias
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ssm"
+	"github.com/aws/aws-sdk-go-v2/service/ssm/types"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/iibake/iibake/bake"
+	"github.com/iibake/iibake/bake/ec2/target"
+	"github.com/iibake/iibake/promote"
+)
+
+// Config is what parameters are set with.
+type Config struct {
+	// Parameter returns the name of the parameter of a channel, or nothing for a channel that has none.
+	Parameter func(name string, ch promote.Channel) (string, error)
+	Target    func(ctx context.Context, name string) (*target.Target, error)
+	Clock     promote.Clock
+}
+
+// Parameters are the aliases of channels. They implement [promote.Alias], and are safe for concurrent use.
+type Parameters struct{ c Config }
+
+// New returns the parameters.
+func New(c Config) Parameters { return Parameters{c} }
+
+const (
+	// many targets are set side by side: a promotion waits for the last one.
+	parallel = 16
+	// Systems Manager answers before it has looked whether the AMI is there; usually it takes seconds.
+	patience = 5 * time.Minute
+	poll     = 2 * time.Second
+)
+
+// Set makes the parameter name the AMI in every target, and returns when reading it shows that. What shows it already stays as it is. The
+// error wraps [bake.ErrRefused] where Systems Manager does not take the AMI for one that the account may use.
+func (p Parameters) Set(ctx context.Context, name string, ch promote.Channel, artifacts map[string]bake.Artifact) error {
+	parameter, err := p.c.Parameter(name, ch)
+	if err != nil || parameter == "" {
+		return err
+	}
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(parallel)
+	for _, place := range slices.Sorted(maps.Keys(artifacts)) {
+		group.Go(func() error {
+			if err := p.set(ctx, place, parameter, artifacts[place].AMI); err != nil {
+				return fmt.Errorf("target %s: parameter %s: %w", place, parameter, err)
+			}
+			return nil
+		})
+	}
+	return group.Wait()
+}
+
+func (p Parameters) set(ctx context.Context, place, parameter, ami string) error {
+	t, err := p.c.Target(ctx, place)
+	if err != nil {
+		return err
+	}
+	if shown, err := read(ctx, t.SSM(), parameter); err != nil || shown == ami {
+		return err
+	}
+	_, err = t.SSM().PutParameter(ctx, &ssm.PutParameterInput{
+		Name: &parameter, Value: &ami, Type: types.ParameterTypeString, DataType: aws.String("aws:ec2:image"), Overwrite: aws.Bool(true),
+	})
+	if err != nil {
+		return err
+	}
+	return p.await(ctx, t.SSM(), parameter, ami)
+}
+
+// await reads the parameter until it shows the AMI.
+func (p Parameters) await(ctx context.Context, client *ssm.Client, parameter, ami string) error {
+	for begin := p.c.Clock.Now(); p.c.Clock.Now().Sub(begin) < patience; {
+		shown, err := read(ctx, client, parameter)
+		if err != nil || shown == ami {
+			return err
+		}
+		if err := p.c.Clock.Sleep(ctx, poll); err != nil {
+			return err
+		}
+	}
+	return fmt.Errorf("%w: Systems Manager does not take %s for an image that this account may use: it still shows the value before", bake.ErrRefused, ami)
+}
+
+// read returns the value of a parameter, or nothing where there is none.
+func read(ctx context.Context, client *ssm.Client, parameter string) (string, error) {
+	out, err := client.GetParameter(ctx, &ssm.GetParameterInput{Name: &parameter})
+	if absent := (*types.ParameterNotFound)(nil); errors.As(err, &absent) {
+		return "", nil
+	}
+	if err != nil {
+		return "", err
+	}
+	return aws.ToString(out.Parameter.Value), nil
+}

@@ -1,0 +1,158 @@
+package alias_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ebs"
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	ec2types "github.com/aws/aws-sdk-go-v2/service/ec2/types"
+	"github.com/aws/aws-sdk-go-v2/service/ssm"
+
+	"github.com/iibake/iibake/bake"
+	"github.com/iibake/iibake/bake/ec2/target"
+	"github.com/iibake/iibake/promote"
+	"github.com/iibake/iibake/promote/asg/alias"
+	"github.com/iibake/iibake/test/localcloud"
+)
+
+// world is a simulated cloud with two targets, whose clock is moved by whoever waits.
+type world struct {
+	t     *testing.T
+	cloud *localcloud.Cloud
+	set   *target.Set
+	names map[promote.Channel]string
+	now   time.Time
+}
+
+func newWorld(t *testing.T) *world {
+	t.Helper()
+	cloud, err := localcloud.New(localcloud.Config{Simulate: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = cloud.Close() })
+	spec := func(name, region string) target.Spec {
+		return target.Spec{Name: name, Endpoint: "http://localhost", Region: region, AccessKey: "111122223333"}
+	}
+	set := target.NewSet([]target.Spec{spec("eu", "eu-west-1"), spec("us", "us-east-1")}, target.Options{Transport: cloud.Client().Transport})
+	return &world{t, cloud, set, map[promote.Channel]string{"production": "/web/production"}, time.Now()}
+}
+
+func (w *world) Now() time.Time { return w.now }
+
+func (w *world) Sleep(_ context.Context, d time.Duration) error {
+	w.now = w.now.Add(d)
+	return w.cloud.Advance(d)
+}
+
+func (w *world) parameters() alias.Parameters {
+	return alias.New(alias.Config{
+		Parameter: func(_ string, ch promote.Channel) (string, error) { return w.names[ch], nil }, Target: w.set.Get, Clock: w,
+	})
+}
+
+func (w *world) target(name string) *target.Target {
+	w.t.Helper()
+	t, err := w.set.Get(w.t.Context(), name)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return t
+}
+
+// image makes an AMI of an empty disk.
+func (w *world) image(place, name string) bake.Artifact {
+	w.t.Helper()
+	t := w.target(place)
+	begun, err := t.EBS().StartSnapshot(w.t.Context(), &ebs.StartSnapshotInput{VolumeSize: aws.Int64(1)})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	if _, err := t.EBS().CompleteSnapshot(w.t.Context(), &ebs.CompleteSnapshotInput{SnapshotId: begun.SnapshotId, ChangedBlocksCount: aws.Int32(0)}); err != nil {
+		w.t.Fatal(err)
+	}
+	for range 1000 {
+		seen, err := t.EC2().DescribeSnapshots(w.t.Context(), &ec2.DescribeSnapshotsInput{SnapshotIds: []string{*begun.SnapshotId}})
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		if seen.Snapshots[0].State == "completed" {
+			break
+		}
+		if err := w.Sleep(w.t.Context(), time.Second); err != nil {
+			w.t.Fatal(err)
+		}
+	}
+	out, err := t.EC2().RegisterImage(w.t.Context(), registration(name, *begun.SnapshotId))
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return bake.Artifact{AMI: *out.ImageId, Region: t.Region}
+}
+
+func (w *world) value(place string) string {
+	w.t.Helper()
+	out, err := w.target(place).SSM().GetParameter(w.t.Context(), &ssm.GetParameterInput{Name: aws.String("/web/production")})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return *out.Parameter.Value
+}
+
+func TestSet(t *testing.T) {
+	w := newWorld(t)
+	for _, name := range []string{"web-1", "web-2"} {
+		artifacts := map[string]bake.Artifact{"eu": w.image("eu", name), "us": w.image("us", name)}
+		for range 2 { // the second time there is nothing to do
+			if err := w.parameters().Set(t.Context(), "web", "production", artifacts); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for place, a := range artifacts {
+			if got := w.value(place); got != a.AMI {
+				t.Errorf("%s: got %s, want %s", place, got, a.AMI)
+			}
+		}
+	}
+	out, err := w.target("eu").SSM().GetParameterHistory(t.Context(), &ssm.GetParameterHistoryInput{Name: aws.String("/web/production")})
+	if err != nil || len(out.Parameters) != 2 || *out.Parameters[0].DataType != "aws:ec2:image" {
+		t.Errorf("got %+v, %v", out, err)
+	}
+}
+
+func TestSetNothing(t *testing.T) {
+	w := newWorld(t)
+	if err := w.parameters().Set(t.Context(), "web", "staging", map[string]bake.Artifact{"nowhere": {AMI: "ami-1"}}); err != nil {
+		t.Errorf("a channel without a parameter: %v", err)
+	}
+	if err := w.parameters().Set(t.Context(), "web", "production", map[string]bake.Artifact{"nowhere": {AMI: "ami-1"}}); !errors.Is(err, bake.ErrNotFound) {
+		t.Errorf("a target that is not there: %v", err)
+	}
+}
+
+// Systems Manager answers 200 and keeps the value before where the AMI is not there.
+func TestSetOfAnImageThatIsGone(t *testing.T) {
+	w := newWorld(t)
+	good := w.image("eu", "web-1")
+	if err := w.parameters().Set(t.Context(), "web", "production", map[string]bake.Artifact{"eu": good}); err != nil {
+		t.Fatal(err)
+	}
+	gone := map[string]bake.Artifact{"eu": {AMI: "ami-0123456789abcdef0"}}
+	if err := w.parameters().Set(t.Context(), "web", "production", gone); !errors.Is(err, bake.ErrRefused) {
+		t.Errorf("got %v", err)
+	}
+	if got := w.value("eu"); got != good.AMI {
+		t.Errorf("got %s, want %s", got, good.AMI)
+	}
+}
+
+func registration(name, snapshot string) *ec2.RegisterImageInput {
+	return &ec2.RegisterImageInput{
+		Name: &name, Architecture: "x86_64", RootDeviceName: aws.String("/dev/xvda"), VirtualizationType: aws.String("hvm"),
+		BlockDeviceMappings: []ec2types.BlockDeviceMapping{{DeviceName: aws.String("/dev/xvda"), Ebs: &ec2types.EbsBlockDevice{SnapshotId: &snapshot}}},
+	}
+}
