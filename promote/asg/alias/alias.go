@@ -22,10 +22,8 @@ import (
 
 // Config is what parameters are set with.
 type Config struct {
-	// Parameter returns the name of the parameter of a channel, or nothing for a channel that has none.
-	Parameter func(name string, ch promote.Channel) (string, error)
-	Target    func(ctx context.Context, name string) (*target.Target, error)
-	Clock     promote.Clock
+	Target func(ctx context.Context, name string) (*target.Target, error)
+	Clock  promote.Clock
 }
 
 // Parameters are the aliases of channels. They implement [promote.Alias], and are safe for concurrent use.
@@ -44,11 +42,7 @@ const (
 
 // Set makes the parameter name the AMI in every target, and returns when reading it shows that. What shows it already stays as it is. The
 // error wraps [bake.ErrRefused] where Systems Manager does not take the AMI for one that the account may use.
-func (p Parameters) Set(ctx context.Context, name string, ch promote.Channel, artifacts map[string]bake.Artifact) error {
-	parameter, err := p.c.Parameter(name, ch)
-	if err != nil || parameter == "" {
-		return err
-	}
+func (p Parameters) Set(ctx context.Context, parameter string, artifacts map[string]bake.Artifact) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(parallel)
 	for _, place := range slices.Sorted(maps.Keys(artifacts)) {

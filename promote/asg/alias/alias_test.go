@@ -19,12 +19,13 @@ import (
 	"github.com/iibake/iibake/test/localcloud"
 )
 
+const parameter = "/web/production"
+
 // world is a simulated cloud with two targets, whose clock is moved by whoever waits.
 type world struct {
 	t     *testing.T
 	cloud *localcloud.Cloud
 	set   *target.Set
-	names map[promote.Channel]string
 	now   time.Time
 }
 
@@ -39,7 +40,7 @@ func newWorld(t *testing.T) *world {
 		return target.Spec{Name: name, Endpoint: "http://localhost", Region: region, AccessKey: "111122223333"}
 	}
 	set := target.NewSet([]target.Spec{spec("eu", "eu-west-1"), spec("us", "us-east-1")}, target.Options{Transport: cloud.Client().Transport})
-	return &world{t, cloud, set, map[promote.Channel]string{"production": "/web/production"}, time.Now()}
+	return &world{t, cloud, set, time.Now()}
 }
 
 func (w *world) Now() time.Time { return w.now }
@@ -49,10 +50,8 @@ func (w *world) Sleep(_ context.Context, d time.Duration) error {
 	return w.cloud.Advance(d)
 }
 
-func (w *world) parameters() alias.Parameters {
-	return alias.New(alias.Config{
-		Parameter: func(_ string, ch promote.Channel) (string, error) { return w.names[ch], nil }, Target: w.set.Get, Clock: w,
-	})
+func (w *world) parameters() promote.Alias {
+	return alias.New(alias.Config{Target: w.set.Get, Clock: w})
 }
 
 func (w *world) target(name string) *target.Target {
@@ -96,7 +95,7 @@ func (w *world) image(place, name string) bake.Artifact {
 
 func (w *world) value(place string) string {
 	w.t.Helper()
-	out, err := w.target(place).SSM().GetParameter(w.t.Context(), &ssm.GetParameterInput{Name: aws.String("/web/production")})
+	out, err := w.target(place).SSM().GetParameter(w.t.Context(), &ssm.GetParameterInput{Name: aws.String(parameter)})
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -108,7 +107,7 @@ func TestSet(t *testing.T) {
 	for _, name := range []string{"web-1", "web-2"} {
 		artifacts := map[string]bake.Artifact{"eu": w.image("eu", name), "us": w.image("us", name)}
 		for range 2 { // the second time there is nothing to do
-			if err := w.parameters().Set(t.Context(), "web", "production", artifacts); err != nil {
+			if err := w.parameters().Set(t.Context(), parameter, artifacts); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -118,7 +117,7 @@ func TestSet(t *testing.T) {
 			}
 		}
 	}
-	out, err := w.target("eu").SSM().GetParameterHistory(t.Context(), &ssm.GetParameterHistoryInput{Name: aws.String("/web/production")})
+	out, err := w.target("eu").SSM().GetParameterHistory(t.Context(), &ssm.GetParameterHistoryInput{Name: aws.String(parameter)})
 	if err != nil || len(out.Parameters) != 2 || *out.Parameters[0].DataType != "aws:ec2:image" {
 		t.Errorf("got %+v, %v", out, err)
 	}
@@ -126,10 +125,10 @@ func TestSet(t *testing.T) {
 
 func TestSetNothing(t *testing.T) {
 	w := newWorld(t)
-	if err := w.parameters().Set(t.Context(), "web", "staging", map[string]bake.Artifact{"nowhere": {AMI: "ami-1"}}); err != nil {
-		t.Errorf("a channel without a parameter: %v", err)
+	if err := w.parameters().Set(t.Context(), parameter, nil); err != nil {
+		t.Errorf("no target: %v", err)
 	}
-	if err := w.parameters().Set(t.Context(), "web", "production", map[string]bake.Artifact{"nowhere": {AMI: "ami-1"}}); !errors.Is(err, bake.ErrNotFound) {
+	if err := w.parameters().Set(t.Context(), parameter, map[string]bake.Artifact{"nowhere": {AMI: "ami-1"}}); !errors.Is(err, bake.ErrNotFound) {
 		t.Errorf("a target that is not there: %v", err)
 	}
 }
@@ -138,11 +137,11 @@ func TestSetNothing(t *testing.T) {
 func TestSetOfAnImageThatIsGone(t *testing.T) {
 	w := newWorld(t)
 	good := w.image("eu", "web-1")
-	if err := w.parameters().Set(t.Context(), "web", "production", map[string]bake.Artifact{"eu": good}); err != nil {
+	if err := w.parameters().Set(t.Context(), parameter, map[string]bake.Artifact{"eu": good}); err != nil {
 		t.Fatal(err)
 	}
 	gone := map[string]bake.Artifact{"eu": {AMI: "ami-0123456789abcdef0"}}
-	if err := w.parameters().Set(t.Context(), "web", "production", gone); !errors.Is(err, bake.ErrRefused) {
+	if err := w.parameters().Set(t.Context(), parameter, gone); !errors.Is(err, bake.ErrRefused) {
 		t.Errorf("got %v", err)
 	}
 	if got := w.value("eu"); got != good.AMI {
