@@ -142,12 +142,15 @@ func (v Actives) Look(ctx context.Context, p Promotion, driver string, now time.
 }
 
 // Wish tells the driver of what is under way in a channel what people want of it, and why. An abort is final: another wish is refused
-// with an error wrapping [bake.ErrRefused]. The error wraps [bake.ErrNotFound] where nothing is under way.
+// with an error wrapping [bake.ErrRefused]. The error wraps [bake.ErrNotFound] where nothing is under way, and [ErrTooLate] where the
+// channel is being moved already.
 func (v Actives) Wish(ctx context.Context, name string, ch Channel, wish Wish, by, reason string) (Active, error) {
 	return v.change(ctx, name, ch, func(a *Active) (*Active, error) {
 		switch {
 		case a == nil:
 			return nil, fmt.Errorf("a promotion under way in %s@%s: %w", name, ch, bake.ErrNotFound)
+		case a.Final && wish != Proceed:
+			return nil, fmt.Errorf("%s@%s#%d: every fleet has arrived and the channel is being moved: %w", name, ch, a.Number, ErrTooLate)
 		case a.Wish == Abort && wish != Abort:
 			return nil, fmt.Errorf("%s@%s#%d: %w: it was aborted by %s and goes back", name, ch, a.Number, bake.ErrRefused, a.By)
 		case a.Wish == wish:

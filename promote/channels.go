@@ -100,9 +100,9 @@ func (v Channels) Move(ctx context.Context, p Promotion) (Promotion, error) {
 }
 
 // Intend puts p on record behind the promotions that its channel has, and returns it with its number, and its proof where it had
-// none: the time of the newest verdict.
+// none: the time of the newest verdict. The way back to what iibake did not make has none.
 func (v Channels) Intend(ctx context.Context, p Promotion) (Promotion, error) {
-	if p.Proof.IsZero() {
+	if p.Proof.IsZero() && p.To.Version != "" {
 		verdict, err := v.verdict(ctx, p.To)
 		if err != nil {
 			return Promotion{}, err

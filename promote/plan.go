@@ -3,7 +3,12 @@ package promote
 import (
 	"context"
 	"errors"
+	"fmt"
+	"math"
+	"slices"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/iibake/iibake/bake"
 )
@@ -49,7 +54,246 @@ type FleetPlan struct {
 }
 
 // Plan looks at everything that a promotion needs and changes nothing. What speaks against it stands in the plan's Refusals, all at
-// once; the error is for what kept it from looking at the image or the catalog.
+// once. The error is for what kept it from looking at the image or the catalog, and wraps [catalog.ErrMoved] where a promotion is under
+// way in the channel.
 func (p *Promoter) Plan(ctx context.Context, r Request) (Plan, error) {
-	return Plan{}, errors.New("not yet")
+	if err := p.free(ctx, r.Image.Name, r.Channel); err != nil {
+		return Plan{}, err
+	}
+	rule, err := p.c.Rules(r.Image.Name, r.Channel)
+	if err != nil {
+		return Plan{}, err
+	}
+	waves, err := chosen(rule.Waves, r.Fleets)
+	if err != nil {
+		return Plan{}, err
+	}
+	plan := Plan{At: p.c.Clock.Now().UTC()}
+	plan.Promotion = Promotion{
+		Channel: r.Channel, To: r.Image, By: r.By, At: plan.At, Reason: r.Reason, Waves: waves, Soak: rule.Soak,
+		Only: len(r.Fleets) > 0, Keep: r.Keep, Pin: r.Pin, Targets: targetsOf(waves, r.Targets),
+	}
+	return plan, p.fill(ctx, &plan, rule)
+}
+
+// free returns an error unless a promotion may begin in the channel.
+func (p *Promoter) free(ctx context.Context, name string, ch Channel) error {
+	a, err := NewActives(p.c.Catalog).Get(ctx, name, ch)
+	if errors.Is(err, bake.ErrNotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return NewActives(p.c.Catalog).busyUnlessOver(ctx, Promotion{Channel: ch, To: bake.Ref{Name: name}}, a)
+}
+
+// chosen returns the waves with the named fleets alone, in one wave where there are names.
+func chosen(waves [][]Member, names []string) ([][]Member, error) {
+	if len(names) == 0 {
+		return slices.DeleteFunc(slices.Clone(waves), func(w []Member) bool { return len(w) == 0 }), nil
+	}
+	var picked [][]Member
+	known := map[string]bool{}
+	for _, wave := range waves {
+		some := slices.DeleteFunc(slices.Clone(wave), func(m Member) bool { return !slices.Contains(names, m.Name) })
+		if len(some) > 0 {
+			picked = append(picked, some)
+		}
+		for _, m := range some {
+			known[m.Name] = true
+		}
+	}
+	for _, name := range names {
+		if !known[name] {
+			return nil, fmt.Errorf("fleet %s in the channel: %w", name, bake.ErrNotFound)
+		}
+	}
+	return picked, nil
+}
+
+func targetsOf(waves [][]Member, more []string) []string {
+	targets := slices.Clone(more)
+	for _, wave := range waves {
+		for _, m := range wave {
+			targets = append(targets, m.Target)
+		}
+	}
+	slices.Sort(targets)
+	return slices.Compact(targets)
+}
+
+// fill looks at all that plan.Promotion is about.
+func (p *Promoter) fill(ctx context.Context, plan *Plan, rule Rule) error {
+	if err := p.fillImages(ctx, plan, rule); err != nil {
+		return err
+	}
+	k := &kit{p: plan.Promotion}
+	k.p.Number = math.MaxInt // after every promotion on record
+	legs, err := p.legs(ctx, k, nil)
+	if err != nil {
+		return err
+	}
+	if k.artifacts, err = p.fillArtifacts(ctx, plan, legs); err != nil {
+		return err
+	}
+	if err := p.fillFleets(ctx, plan, legs); err != nil {
+		return err
+	}
+	plan.judge()
+	return nil
+}
+
+// fillImages looks at the image that the channel shall hold, at the one that it holds, and at the gates between them.
+func (p *Promoter) fillImages(ctx context.Context, plan *Plan, rule Rule) error {
+	pro := &plan.Promotion
+	images := bake.NewImages(p.c.Catalog)
+	held, err := NewChannels(p.c.Catalog).Get(ctx, pro.To.Name, pro.Channel)
+	switch {
+	case err == nil:
+		pro.From = &held
+	case !errors.Is(err, bake.ErrNotFound):
+		return err
+	}
+	if pro.From != nil {
+		before, err := images.Get(ctx, held)
+		if err != nil {
+			return err
+		}
+		plan.Before = &before
+	}
+	if pro.To.Version == "" {
+		return nil
+	}
+	img, err := images.Get(ctx, pro.To)
+	if err != nil {
+		return err
+	}
+	plan.Image = &img
+	if plan.Gates, err = NewGates(p.c.Catalog).Check(ctx, img, rule, plan.At); err != nil {
+		return err
+	}
+	for _, g := range plan.Gates {
+		if g.Name == "verdict" {
+			plan.Verdict, pro.Proof = g.At, g.At
+		}
+	}
+	return p.fillPackages(ctx, plan, images)
+}
+
+func (p *Promoter) fillPackages(ctx context.Context, plan *Plan, images bake.Images) error {
+	if plan.Before == nil || plan.Before.Packages == "" || plan.Image.Packages == "" {
+		return nil
+	}
+	before, err := images.Packages(ctx, *plan.Before)
+	if err != nil {
+		return err
+	}
+	after, err := images.Packages(ctx, *plan.Image)
+	if err != nil {
+		return err
+	}
+	plan.Packages = bake.DiffPackages(before, after)
+	return nil
+}
+
+// fillArtifacts finds where the image is already. Fleets that go back to what they were launched from do not need to know.
+func (p *Promoter) fillArtifacts(ctx context.Context, plan *Plan, legs []*leg) (map[string]bake.Artifact, error) {
+	targets := plan.Promotion.Targets
+	asks := func(l *leg) bool { return !l.home }
+	if plan.Image == nil || len(targets) == 0 || plan.Promotion.Back && !slices.ContainsFunc(legs, asks) {
+		return map[string]bake.Artifact{}, nil
+	}
+	artifacts, err := p.c.Publisher.Find(ctx, *plan.Image, targets)
+	if err != nil {
+		return nil, fmt.Errorf("find %s: %w", plan.Image.Ref, err)
+	}
+	for _, t := range targets {
+		if artifacts[t].AMI == "" {
+			plan.Publish = append(plan.Publish, t)
+		}
+	}
+	return artifacts, nil
+}
+
+// fillFleets looks at every fleet. What keeps it from looking at one is a refusal of that one.
+func (p *Promoter) fillFleets(ctx context.Context, plan *Plan, legs []*leg) error {
+	plan.Fleets = make([]FleetPlan, len(legs))
+	var all errgroup.Group
+	all.SetLimit(p.c.Workers)
+	for i, l := range legs {
+		q := Query{Artifact: l.artifacts[l.r.Fleet.Target], Pin: plan.Promotion.Pin}
+		if plan.Image != nil {
+			q.Image = *plan.Image
+		}
+		all.Go(func() error {
+			plan.Fleets[i] = look(ctx, l, q)
+			return ctx.Err()
+		})
+	}
+	return all.Wait()
+}
+
+// look returns what a promotion would do to one fleet.
+func look(ctx context.Context, l *leg, q Query) FleetPlan {
+	f := FleetPlan{Wave: l.r.Wave, Fleet: l.r.Fleet, AMI: q.Artifact.AMI}
+	if l.home {
+		q.Artifact, q.Moves = bake.Artifact{}, l.r.Moves
+		f.AMI, f.Moves = l.r.Moves[0].FromAMI, l.r.Moves
+	}
+	var err error
+	if f.Preflight, err = l.fleet.Preflight(ctx, q); err != nil {
+		f.Error = err.Error()
+	}
+	if !l.home && l.r.To.Version == "" {
+		f.Refusals = append(f.Refusals, "no record tells what it ran before iibake moved it: set its launch template by hand")
+	}
+	return f
+}
+
+// judge draws the conclusions from what was found.
+func (plan *Plan) judge() {
+	for _, g := range plan.Gates {
+		if !g.Open {
+			plan.Refusals = append(plan.Refusals, g.Name+": "+g.Detail+": "+g.Remedy)
+		}
+	}
+	plan.There = plan.Promotion.Only || same(plan.Promotion.From, &plan.Promotion.To)
+	waves := make([]time.Duration, len(plan.Promotion.Waves))
+	for _, f := range plan.Fleets {
+		plan.There = plan.There && f.There
+		if f.Error != "" {
+			plan.Refusals = append(plan.Refusals, f.Fleet.Name+": "+f.Error)
+		}
+		for _, why := range f.Refusals {
+			plan.Refusals = append(plan.Refusals, f.Fleet.Name+": "+why)
+		}
+		waves[f.Wave] = max(waves[f.Wave], time.Duration(f.Estimate))
+		plan.Notes = append(plan.Notes, f.notes()...)
+	}
+	for _, wave := range waves {
+		plan.Estimate += bake.Duration(wave) + plan.Promotion.Soak
+	}
+	if older(plan.Image, plan.Before) && !plan.Promotion.Back {
+		plan.Notes = append(plan.Notes, fmt.Sprintf("%s is older than %s, which the channel holds", plan.Image.Ref, plan.Before.Ref))
+	}
+}
+
+func older(a, b *bake.Image) bool { return a != nil && b != nil && a.Created.Before(b.Created) }
+
+// notes tells what may surprise, beside what the preflight found.
+func (f FleetPlan) notes() []string {
+	s := f.Fleet.Strategy
+	if len(s.Probes) == 0 || len(s.Checkpoints) == 0 && !s.Canary {
+		return nil
+	}
+	var need time.Duration
+	for _, p := range s.Probes {
+		need = max(need, time.Duration(p.tries())*max(time.Duration(p.Timeout), defaultPoll))
+	}
+	if need <= time.Duration(s.CheckpointDelay) {
+		return nil
+	}
+	return []string{fmt.Sprintf("%s: a probe that fails is known to fail after %s, but checkpoint_delay is %s: the refresh may be past the checkpoint then",
+		f.Fleet.Name, need, s.CheckpointDelay)}
 }

@@ -1,6 +1,10 @@
 package promote
 
-import "time"
+import (
+	"fmt"
+	"slices"
+	"time"
+)
 
 // Progress is how a promotion goes at one moment.
 type Progress struct {
@@ -44,4 +48,44 @@ type FleetProgress struct {
 	Since    time.Time     `json:"since,omitzero"` // when its refresh was begun
 	Ended    time.Time     `json:"ended,omitzero"`
 	Expected time.Duration `json:"expected,omitempty"` // of the refresh, in nanoseconds; 0 where it is not known
+}
+
+// tell reports how the promotion goes. Of a leg that a worker has in hand it tells what was known before.
+func (d *drive) tell() {
+	now := d.c.Clock.Now()
+	for i, l := range d.legs {
+		if !l.busy {
+			d.view.Fleets[i] = l.progress(now)
+		}
+	}
+	view := d.view
+	view.Active, view.At = d.active, now
+	view.Fleets = slices.Clone(d.view.Fleets)
+	d.c.Report(view)
+}
+
+func (l *leg) progress(now time.Time) FleetProgress {
+	o := l.seen
+	f := FleetProgress{
+		Fleet: l.r.Fleet.Name, Wave: l.r.Wave, Phase: l.r.Phase, Percent: o.Percent, Old: o.Old, New: o.New, Healthy: o.Healthy, Desired: o.Desired,
+		Reason: orElse(l.r.Reason, o.Reason), Since: l.began, Expected: time.Duration(l.r.Expected),
+	}
+	switch l.r.Phase {
+	case Done, RolledBack:
+		f.Percent, f.Ended = 100, l.r.At
+	case Failed:
+		f.Ended = l.r.At
+	case Reverting, Returning:
+		if !l.r.Back { // a refresh that was turned round counts down
+			f.Percent = 100 - o.Percent
+		}
+	case Planned, Staging, Staged, Starting, Refreshing, Stopping:
+	}
+	if l.err != nil && f.Ended.IsZero() {
+		f.Reason = fmt.Sprintf("%v; it is tried again", l.err)
+		if l.stuck {
+			f.Reason = fmt.Sprintf("%v; it was tried for %s", l.err, now.Sub(l.unwell).Round(time.Second))
+		}
+	}
+	return f
 }

@@ -3,6 +3,8 @@ package promote
 import (
 	"context"
 	"errors"
+	"fmt"
+	"strings"
 	"time"
 
 	"github.com/iibake/iibake/bake"
@@ -23,7 +25,7 @@ type Config struct {
 	Fleet     func(ctx context.Context, m Member) (Fleet, error) // called once for each fleet of a run; nil where there are no fleets
 	Publisher Publisher                                          // nil where there are no fleets
 	Alias     Alias                                              // nil where nothing outside follows a channel
-	Probe     func(ctx context.Context, m Member, p Probe) error // makes one try of one probe; nil: [Ask]
+	Probe     func(ctx context.Context, m Member, p Probe) error // makes one try of one probe; nil: [Probe.Ask]
 	Clock     Clock                                              // nil: the system's
 	Report    func(Progress)                                     // called after every look at the fleets, from one goroutine at a time; nil: nobody listens
 	Driver    string                                             // this process: unique, and readable by people
@@ -69,7 +71,7 @@ func (c Config) withDefaults() Config {
 		c.Clock = systemClock{}
 	}
 	if c.Probe == nil {
-		c.Probe = Ask
+		c.Probe = func(ctx context.Context, m Member, p Probe) error { return p.Ask(ctx, m) }
 	}
 	if c.Report == nil {
 		c.Report = func(Progress) {}
@@ -107,23 +109,94 @@ func (systemClock) Sleep(ctx context.Context, d time.Duration) error {
 // The error wraps [catalog.ErrMoved] where somebody else promotes in the channel, took this promotion over, or moved the channel,
 // [bake.ErrRefused] where a gate or a preflight refuses, and [ErrRolledBack] where fleets were brought back.
 func (p *Promoter) Run(ctx context.Context, plan Plan) (Outcome, error) {
-	return Outcome{}, errors.New("not yet")
+	switch {
+	case plan.There:
+		return p.stay(ctx, plan)
+	case len(plan.Refusals) > 0:
+		return Outcome{}, fmt.Errorf("%w: %s", bake.ErrRefused, strings.Join(plan.Refusals, "; "))
+	case plan.Aborts != nil:
+		return p.abort(ctx, plan)
+	}
+	pro, a, err := NewActives(p.c.Catalog).Begin(ctx, plan.Promotion, p.c.Driver, p.c.Clock.Now())
+	if err != nil {
+		return Outcome{}, err
+	}
+	d, err := p.newDrive(ctx, pro, a, nil)
+	if err != nil {
+		return Outcome{}, fmt.Errorf("%s: %w", pro.ID(), err)
+	}
+	if p.c.Clock.Now().Sub(plan.At) < freshPlan {
+		d.checked = firstWave(plan)
+	}
+	return d.run(ctx)
+}
+
+// freshPlan is how old a plan may be whose fleets are not looked at again before they are touched.
+const freshPlan = 2 * time.Minute
+
+func firstWave(plan Plan) map[string]Preflight {
+	checked := map[string]Preflight{}
+	for _, f := range plan.Fleets {
+		if f.Wave == 0 {
+			checked[f.Fleet.Name] = f.Preflight
+		}
+	}
+	return checked
+}
+
+// stay is for a channel that holds the image already, with fleets that have it: only what follows the channel may have been left behind.
+func (p *Promoter) stay(ctx context.Context, plan Plan) (Outcome, error) {
+	d, err := p.newDrive(ctx, plan.Promotion, Active{}, nil)
+	if err == nil && d.linked() {
+		err = d.tryAlias(ctx)
+	}
+	if err != nil {
+		return Outcome{}, err
+	}
+	return Outcome{Result: Promoted, Reason: "it was there already", At: p.c.Clock.Now().UTC()}, nil
+}
+
+// abort takes over the promotion that stands in the way of a rollback, and ends it.
+func (p *Promoter) abort(ctx context.Context, plan Plan) (Outcome, error) {
+	a, pro := plan.Aborts, plan.Promotion
+	now, err := p.Wish(ctx, pro.To.Name, pro.Channel, Abort, a.By, a.Reason)
+	if err != nil {
+		return Outcome{}, err
+	}
+	if now.Number != a.Number {
+		return Outcome{}, fmt.Errorf("%s has ended, and #%d has begun: %w", pro.ID(), now.Number, catalog.ErrMoved)
+	}
+	return p.Resume(ctx, pro.To.Name, pro.Channel)
 }
 
 // Resume takes over the promotion of image name that is under way in ch, from whichever process drives it, and carries it out as
 // [Promoter.Run] does. The error wraps [bake.ErrNotFound] where none is under way.
 func (p *Promoter) Resume(ctx context.Context, name string, ch Channel) (Outcome, error) {
-	return Outcome{}, errors.New("not yet")
-}
-
-// Watch reports how the promotion under way in ch goes until it has ended, and changes nothing. It returns how it ended. The error
-// wraps [bake.ErrNotFound] where none is under way.
-func (p *Promoter) Watch(ctx context.Context, name string, ch Channel) (Outcome, error) {
-	return Outcome{}, errors.New("not yet")
+	actives, channels := NewActives(p.c.Catalog), NewChannels(p.c.Catalog)
+	a, err := actives.Get(ctx, name, ch)
+	if err != nil {
+		return Outcome{}, err
+	}
+	pro, err := channels.Promotion(ctx, name, ch, a.Number)
+	if err != nil {
+		return Outcome{}, err
+	}
+	if a, err = actives.Drive(ctx, pro, a, p.c.Driver, p.c.Clock.Now()); err != nil {
+		return Outcome{}, err
+	}
+	latest, err := NewRollouts(p.c.Catalog).Latest(ctx, pro)
+	if err != nil {
+		return Outcome{}, err
+	}
+	d, err := p.newDrive(ctx, pro, a, latest)
+	if err != nil {
+		return Outcome{}, fmt.Errorf("%s: %w", pro.ID(), err)
+	}
+	return d.run(ctx)
 }
 
 // Wish tells the driver of the promotion under way in ch what is wanted of it, and returns what is on record then. The error wraps
 // [bake.ErrNotFound] where none is under way, and [ErrTooLate] where all fleets have arrived and the channel is being moved.
 func (p *Promoter) Wish(ctx context.Context, name string, ch Channel, w Wish, by, reason string) (Active, error) {
-	return Active{}, errors.New("not yet")
+	return NewActives(p.c.Catalog).Wish(ctx, name, ch, w, by, reason)
 }

@@ -1,0 +1,245 @@
+package promote
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/iibake/iibake/bake"
+	"github.com/iibake/iibake/bake/catalog"
+)
+
+// leg is the rollout of one fleet as a process that drives it sees it. It belongs to one goroutine at a time: to the drive, or to the
+// worker that steps it.
+type leg struct {
+	*kit
+
+	r     Rollout
+	fleet Fleet
+	home  bool // the way back is what the promotion is for
+	keep  bool // it is not brought back after a failure
+
+	seen     Observation
+	unwell   time.Time // since when the last call of the fleet, or of the journal, fails
+	err      error     // of the last call
+	stuck    bool      // patience is at an end: nothing more is tried by this process
+	sick     time.Time // since when too few instances are healthy
+	began    time.Time // of the refresh
+	due      time.Time // of the next look, where it is not every time
+	examined exam
+
+	want order
+	busy bool // with a worker
+}
+
+// kit is what every leg of a promotion works with. It does not change while legs are stepped.
+type kit struct {
+	c         Config
+	p         Promotion
+	journal   Rollouts
+	watch     *lookout
+	img       bake.Image
+	artifacts map[string]bake.Artifact
+	checked   map[string]Preflight // of a plan that is fresh: fleets that need not be looked at again
+}
+
+// order is what a leg shall do next.
+type order int
+
+const (
+	hold  order = iota // begin nothing
+	stage              // make what instances are launched from
+	goOn               // towards where the promotion goes
+	back               // to what the fleet had
+	halt               // stay where it is
+)
+
+// errAgain says that the step of a rollout was taken before, and is to be looked at anew.
+var errAgain = errors.New("look again")
+
+// goal is the phase in which a leg has arrived.
+func (l *leg) goal() Phase {
+	if l.home {
+		return RolledBack
+	}
+	return Done
+}
+
+// settled reports whether nothing is left to be done for the leg under its order.
+func (l *leg) settled() bool {
+	switch l.r.Phase {
+	case Planned, Failed, RolledBack:
+		return true
+	case Done:
+		return l.want == halt
+	case Staging, Staged, Starting, Refreshing, Stopping, Reverting, Returning:
+	}
+	return false
+}
+
+// idle reports whether a step would do nothing.
+func (l *leg) idle() bool {
+	switch l.r.Phase {
+	case Planned:
+		return l.want != stage && l.want != goOn
+	case Staging, Starting:
+		return l.want == hold
+	case Staged:
+		return l.want == hold || l.want == stage
+	case Done:
+		waits := l.r.Refresh == "" || l.c.Clock.Now().Before(l.due)
+		return l.want == halt || l.want != back && waits
+	case RolledBack, Failed:
+		return true
+	case Refreshing, Stopping, Reverting, Returning:
+	}
+	return false
+}
+
+// amiss reports whether the leg went another way than the promotion shall.
+func (l *leg) amiss() bool {
+	switch l.r.Phase {
+	case Failed, Stopping:
+		return true
+	case Reverting, Returning, RolledBack:
+		return !l.home
+	case Planned, Staging, Staged, Starting, Refreshing, Done:
+	}
+	return false
+}
+
+// step does what the order and the phase of the leg ask for. It is called again after an error.
+func (l *leg) step(ctx context.Context) {
+	err := l.try(ctx)
+	if errors.Is(err, errAgain) {
+		err = nil
+	}
+	if err == nil || ctx.Err() != nil {
+		l.err, l.unwell = nil, time.Time{}
+		return
+	}
+	l.complain(ctx, err)
+}
+
+// complain remembers an error, and draws the consequence when there is no use in trying again.
+func (l *leg) complain(ctx context.Context, err error) {
+	now := l.c.Clock.Now()
+	if l.unwell.IsZero() {
+		l.unwell = now
+	}
+	l.err = err
+	refused := errors.Is(err, bake.ErrRefused)
+	if !refused && now.Sub(l.unwell) < l.c.Patience {
+		return
+	}
+	var journal *journalError
+	if errors.As(err, &journal) {
+		l.stuck = true
+		return
+	}
+	if err := l.giveUp(ctx, refused); err != nil && !errors.Is(err, errAgain) {
+		l.err, l.stuck = err, true
+	}
+}
+
+// giveUp ends the way that the leg is on, of which l.err says why it does not work.
+func (l *leg) giveUp(ctx context.Context, refused bool) error {
+	switch l.r.Phase {
+	case Planned, Staging:
+		end := RolledBack
+		if l.home {
+			end = Failed
+		}
+		return l.record(ctx, end, because("nothing was changed: "+l.err.Error()))
+	case Starting, Refreshing:
+		return l.fail(ctx, l.err.Error())
+	case Done:
+		if refused {
+			return l.fail(ctx, l.err.Error())
+		}
+	case Reverting, Returning, Stopping:
+		if refused {
+			return l.record(ctx, Failed, func(r *Rollout) { r.Reason = l.err.Error() })
+		}
+	case Staged, RolledBack, Failed:
+	}
+	l.stuck = true // the fleet is out of reach: whoever resumes the promotion finds it as it is
+	return nil
+}
+
+// try takes the next step.
+func (l *leg) try(ctx context.Context) error {
+	switch l.want {
+	case back:
+		return l.goBack(ctx)
+	case halt:
+		return l.goHalt(ctx)
+	case hold, stage, goOn:
+	}
+	return l.goForward(ctx)
+}
+
+// record puts the next phase of the rollout into the journal. Nothing is done before that which it announces. A record of this process
+// that stands there already is taken for the answer to a call that failed although it was carried out.
+func (l *leg) record(ctx context.Context, phase Phase, change func(*Rollout)) error {
+	if err := l.watch.fresh(ctx); err != nil {
+		return &journalError{err}
+	}
+	next := l.r
+	next.Phase, next.Reason, next.Driver, next.At = phase, "", l.c.Driver, l.c.Clock.Now().UTC()
+	if change != nil {
+		change(&next)
+	}
+	put, err := l.journal.Append(ctx, l.p, next)
+	if errors.Is(err, catalog.ErrMoved) {
+		return l.adopt(ctx, err)
+	}
+	if err != nil {
+		return &journalError{err}
+	}
+	l.r = put
+	return nil
+}
+
+// adopt takes over the record that stands where the next one should, if it is this process's own.
+func (l *leg) adopt(ctx context.Context, moved error) error {
+	r, err := recordGet[Rollout](ctx, l.journal.c, recordKey(rolloutPrefix(l.p, l.r.Fleet.Name), l.r.Step+1))
+	if err != nil {
+		return &journalError{errors.Join(moved, err)}
+	}
+	if r.Driver != l.c.Driver {
+		l.watch.lose(moved)
+		return &journalError{moved}
+	}
+	l.r = r
+	return errAgain
+}
+
+// journalError is one of the record, not of a fleet.
+type journalError struct{ err error }
+
+func (e *journalError) Error() string { return e.err.Error() }
+func (e *journalError) Unwrap() error { return e.err }
+
+func because(reason string) func(*Rollout) { return func(r *Rollout) { r.Reason = reason } }
+
+// fleetError names the fleet whose call failed.
+func (l *leg) fleetError(what string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("%s: %w", what, err)
+}
+
+// outOfReach is a fleet that could not be connected to.
+type outOfReach struct{ err error }
+
+func (f outOfReach) Preflight(context.Context, Query) (Preflight, error) { return Preflight{}, f.err }
+func (f outOfReach) Stage(_ context.Context, r Rollout) (Rollout, error) { return r, f.err }
+func (f outOfReach) Start(_ context.Context, r Rollout) (Rollout, error) { return r, f.err }
+func (f outOfReach) Observe(context.Context, Rollout) (Observation, error) {
+	return Observation{}, f.err
+}
+func (f outOfReach) Cancel(context.Context, Rollout) error   { return f.err }
+func (f outOfReach) Rollback(context.Context, Rollout) error { return f.err }

@@ -1,0 +1,175 @@
+package promote
+
+import (
+	"context"
+	"errors"
+	"fmt"
+)
+
+// goBack takes the next step towards what the fleet had.
+func (l *leg) goBack(ctx context.Context) error {
+	switch l.r.Phase {
+	case Staging, Staged:
+		return l.record(ctx, RolledBack, because("nothing was started"))
+	case Starting, Refreshing, Done:
+		return l.revert(ctx, "another fleet of the promotion failed, or it was aborted")
+	case Stopping:
+		return l.stop(ctx)
+	case Reverting:
+		return l.reverting(ctx)
+	case Returning:
+		return l.returning(ctx)
+	case Planned, RolledBack, Failed:
+	}
+	return nil
+}
+
+// revert announces the way back, and begins it. A refresh that has not ended is turned round; otherwise the way back is another one.
+func (l *leg) revert(ctx context.Context, reason string) error {
+	if l.r.Phase == Done {
+		return l.turn(ctx, because(reason))
+	}
+	if err := l.record(ctx, Reverting, because(reason)); err != nil {
+		return err
+	}
+	return l.reverting(ctx)
+}
+
+// turn announces a refresh of its own that goes back, and begins it.
+func (l *leg) turn(ctx context.Context, change func(*Rollout)) error {
+	err := l.record(ctx, Reverting, func(r *Rollout) {
+		r.Back, r.Refresh = true, ""
+		change(r)
+	})
+	if err != nil {
+		return err
+	}
+	return l.reverting(ctx)
+}
+
+func (l *leg) reverting(ctx context.Context) error {
+	if l.r.Back {
+		return l.startBack(ctx)
+	}
+	err := l.fleet.Rollback(ctx, l.r)
+	if errors.Is(err, ErrTooLate) {
+		return l.tooLate(ctx)
+	}
+	if err != nil {
+		return l.fleetError("roll back", err)
+	}
+	return l.record(ctx, Returning, because(l.r.Reason))
+}
+
+// tooLate sees to it that a refresh that cannot be turned round has ended, before another one begins.
+func (l *leg) tooLate(ctx context.Context) error {
+	if l.r.Refresh != "" {
+		if err := l.observe(ctx); err != nil {
+			return err
+		}
+		switch {
+		case l.seen.State == WentBack:
+			return l.record(ctx, RolledBack, because(l.r.Reason))
+		case l.seen.State == Cancelling:
+			return nil
+		case !l.seen.State.Ended():
+			return l.fleetError("cancel", l.fleet.Cancel(ctx, l.r))
+		}
+	}
+	return l.turn(ctx, because(l.r.Reason))
+}
+
+func (l *leg) startBack(ctx context.Context) error {
+	r, err := l.fleet.Start(ctx, l.r)
+	if err != nil {
+		return l.fleetError("start the way back", err)
+	}
+	l.began = l.c.Clock.Now()
+	if r.Refresh == "" {
+		return l.record(ctx, RolledBack, because(orElse(l.r.Reason, "there was nothing to replace")))
+	}
+	return l.record(ctx, Returning, func(next *Rollout) { next.Refresh, next.Reason = r.Refresh, l.r.Reason })
+}
+
+func (l *leg) returning(ctx context.Context) error {
+	if err := l.observe(ctx); err != nil {
+		return err
+	}
+	if l.r.Back {
+		return l.returningAnew(ctx)
+	}
+	switch l.seen.State {
+	case WentBack:
+		return l.record(ctx, RolledBack, because(l.r.Reason))
+	case Succeeded, Failing, Cancelled, NotGoneBack: // it ended before it turned, or on its way
+		return l.turn(ctx, because(l.r.Reason))
+	case Waiting, Replacing, Soaking, Cancelling, GoingBack:
+	}
+	return nil
+}
+
+// returningAnew follows a refresh that was begun in order to go back.
+func (l *leg) returningAnew(ctx context.Context) error {
+	switch o := l.seen; o.State {
+	case Failing, NotGoneBack, Cancelled, WentBack:
+		return l.record(ctx, Failed, because(fmt.Sprintf("the way back %s at %d%%: %s", o.State, o.Percent, o.Reason)))
+	case Succeeded:
+		if !l.home {
+			return l.record(ctx, RolledBack, because(l.r.Reason))
+		}
+	case Waiting, Replacing, Soaking, Cancelling, GoingBack:
+	}
+	if !l.home {
+		return nil
+	}
+	well, why := l.examined.at(ctx, l, l.reached())
+	switch {
+	case why != nil:
+		return l.halt(ctx, why.Error())
+	case well && l.seen.State == Succeeded:
+		return l.record(ctx, RolledBack, nil)
+	}
+	return nil
+}
+
+// goHalt takes the next step towards staying where the fleet is.
+func (l *leg) goHalt(ctx context.Context) error {
+	switch l.r.Phase {
+	case Refreshing:
+		return l.halt(ctx, "the promotion was stopped")
+	case Reverting, Returning:
+		if l.home && l.r.Refresh != "" {
+			return l.halt(ctx, "the promotion was stopped")
+		}
+		return l.goBack(ctx)
+	case Planned, Staging, Staged, Starting, Stopping:
+		return l.goBack(ctx) // of Starting nobody knows whether there is a refresh to be stopped
+	case Done, RolledBack, Failed:
+	}
+	return nil
+}
+
+// halt announces that the refresh is stopped where it is, and stops it.
+func (l *leg) halt(ctx context.Context, reason string) error {
+	if l.r.Refresh == "" {
+		return l.record(ctx, Failed, because(reason))
+	}
+	if err := l.record(ctx, Stopping, because(reason)); err != nil {
+		return err
+	}
+	return l.stop(ctx)
+}
+
+func (l *leg) stop(ctx context.Context) error {
+	if err := l.observe(ctx); err != nil {
+		return err
+	}
+	if !l.seen.State.Ended() {
+		if l.seen.State == Cancelling {
+			return nil
+		}
+		return l.fleetError("cancel", l.fleet.Cancel(ctx, l.r))
+	}
+	o := l.seen
+	return l.record(ctx, Failed, because(fmt.Sprintf("stopped with %d instances old and %d new: %s", o.Old, o.New, l.r.Reason)))
+}

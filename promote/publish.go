@@ -1,0 +1,96 @@
+package promote
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/iibake/iibake/bake"
+)
+
+type published struct {
+	artifacts map[string]bake.Artifact
+	err       error
+}
+
+// publish makes the image exist where the fleets are. That takes minutes, in which the catalog is asked now and then what people wish.
+func (d *drive) publish(ctx context.Context) error {
+	if d.published || !d.needsImage() {
+		return nil
+	}
+	d.view.Step = Publishing
+	d.tell()
+	within, cancel := context.WithCancel(ctx)
+	defer cancel()
+	done := make(chan published, 1)
+	go func() {
+		artifacts, err := d.c.Publisher.Publish(within, d.img, d.p.Targets)
+		done <- published{artifacts, err}
+	}()
+	tick := time.NewTicker(d.c.Poll)
+	defer tick.Stop()
+	for {
+		select {
+		case r := <-done:
+			return d.publishedAs(ctx, r)
+		case <-tick.C:
+			if a, err := d.watch.look(ctx); err == nil && a.Wish != Abort {
+				continue // what kept it from looking, the next turn finds as well
+			}
+			cancel()
+			r := <-done
+			return d.publishedAs(ctx, r)
+		}
+	}
+}
+
+// publishedAs takes in what became of publishing. Where nothing has moved, an error is the end of the promotion; otherwise it is tried again.
+func (d *drive) publishedAs(ctx context.Context, r published) error {
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	a, err := d.watch.look(ctx)
+	if err != nil {
+		return err
+	}
+	d.active = a
+	if d.blame(); d.failure != nil {
+		d.retreat()
+		return nil
+	}
+	if r.err != nil {
+		r.err = fmt.Errorf("publish %s: %w", d.p.To, r.err)
+		if d.untouched() || errors.Is(r.err, bake.ErrRefused) {
+			d.failure = r.err
+			d.retreat()
+			return nil
+		}
+		return r.err
+	}
+	d.artifacts, d.published = r.artifacts, true
+	return nil
+}
+
+// needsImage reports whether a fleet, or whoever goes by an alias, will want the image.
+func (d *drive) needsImage() bool {
+	if d.p.To.Version == "" || len(d.p.Targets) == 0 {
+		return false
+	}
+	for _, l := range d.legs {
+		if !l.home {
+			return true
+		}
+	}
+	return !d.p.Back || d.rule.Parameter != ""
+}
+
+// untouched reports whether no fleet was touched.
+func (d *drive) untouched() bool {
+	for _, l := range d.legs {
+		if l.r.Phase != Planned {
+			return false
+		}
+	}
+	return true
+}
