@@ -35,6 +35,8 @@ func newApp(con *console) *cli.App {
 		Commands: []*cli.Command{
 			initCommand(con), checkCommand(con), schemaCommand(con),
 			buildCommand(con), testCommand(con), imagesCommand(con), showCommand(con), diffCommand(con), runCommand(con), exportCommand(con),
+			publishCommand(con), promoteCommand(con), watchCommand(con), pauseCommand(con), resumeCommand(con), abortCommand(con),
+			rollbackCommand(con), drillCommand(con),
 			gcCommand(con), verifyCommand(con),
 			localCommand(con),
 			completionCommand(con), versionCommand(con), helpCommand(), manCommand(con), guestCommand(con),

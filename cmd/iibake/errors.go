@@ -15,6 +15,7 @@ import (
 	"github.com/iibake/iibake/bake/catalog"
 	"github.com/iibake/iibake/bake/template"
 	"github.com/iibake/iibake/cmd/iibake/internal/ui"
+	"github.com/iibake/iibake/promote"
 )
 
 // The exit codes. The help of the program lists them; keep both the same.
@@ -25,6 +26,7 @@ const (
 	exitBake        = 10
 	exitTest        = 11
 	exitMoved       = 12
+	exitRolledBack  = 13
 	exitRefused     = 14
 	exitNotFound    = 15
 	exitInterrupted = 130
@@ -61,6 +63,7 @@ func exitCode(ctx context.Context, err error) int {
 	}{
 		{errUsage, exitInvalid},
 		{bake.ErrInvalid, exitInvalid},
+		{promote.ErrRolledBack, exitRolledBack}, // which may be because a gate refused, or the channel moved
 		{bake.ErrRefused, exitRefused},
 		{catalog.ErrMoved, exitMoved},
 		{bake.ErrNotFound, exitNotFound},

@@ -17,6 +17,7 @@ import (
 	"github.com/iibake/iibake/bake/catalog"
 	"github.com/iibake/iibake/bake/local"
 	"github.com/iibake/iibake/bake/template"
+	"github.com/iibake/iibake/promote"
 )
 
 // contextWith returns what a verb sees that was called with --output.
@@ -77,6 +78,7 @@ func TestExitCode(t *testing.T) {
 		{"test", t.Context(), inStage(errTest, errors.New("x")), 11},
 		{"bake before test", t.Context(), errors.Join(inStage(errTest, errors.New("x")), inStage(errBake, errors.New("y"))), 10},
 		{"moved", t.Context(), fmt.Errorf("x: %w", catalog.ErrMoved), 12},
+		{"rolled back for a gate", t.Context(), fmt.Errorf("x: %w: %w", promote.ErrRolledBack, bake.ErrRefused), 13},
 		{"gate in a bake", t.Context(), inStage(errBake, bake.ErrRefused), 14},
 		{"not found", t.Context(), inStage(errBake, bake.ErrNotFound), 15},
 		{"status of a command", t.Context(), errors.Join(statusError(42)), 42},

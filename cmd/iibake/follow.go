@@ -1,0 +1,156 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/iibake/iibake/bake"
+	"github.com/iibake/iibake/cmd/iibake/internal/ui"
+	"github.com/iibake/iibake/promote"
+)
+
+// follower tells a reporter how a promotion goes: each step is a task, and each fleet on its way has a line.
+type follower struct {
+	rep   ui.Reporter
+	last  promote.Progress
+	task  *bake.Task
+	title string                   // of task
+	ended map[string]promote.Phase // fleets whose end was told
+}
+
+func newFollower(rep ui.Reporter) *follower {
+	return &follower{rep: rep, ended: map[string]promote.Phase{}}
+}
+
+// take tells what is new in p. Looks come one after another.
+func (f *follower) take(p promote.Progress) {
+	f.step(p)
+	for _, fleet := range p.Fleets {
+		f.fleet(fleet, p.At)
+	}
+	f.last = p
+}
+
+// step ends the task of the step before and begins one for the next.
+func (f *follower) step(p promote.Progress) {
+	name := fmt.Sprintf("%s@%s", p.Promotion.To.Name, p.Promotion.Channel)
+	title := stepTitle(p)
+	if title == f.title {
+		return
+	}
+	if f.task != nil {
+		f.endStep(p)
+	}
+	f.title, f.task = title, nil
+	if title != "" {
+		f.task = bake.StartTask(f.rep, name, title, nil)
+	}
+	if p.Reason != "" && p.Reason != f.last.Reason {
+		f.rep.Report(bake.Event{Time: time.Now().UTC(), Kind: bake.EventWarn, Image: name, Text: p.Reason})
+	}
+}
+
+// endStep tells how the task of the step before ended: one that gave way to the way back failed.
+func (f *follower) endStep(p promote.Progress) {
+	turned := p.Step == promote.Backing || p.Step == promote.Halting
+	if turned && f.last.Step != promote.Paused {
+		_ = f.task.End(errors.New(p.Reason))
+		return
+	}
+	_ = f.task.End(nil)
+}
+
+// stepTitle says in words what a promotion is at, the same while it lasts. It is empty where the fleets say it all, and at the end.
+func stepTitle(p promote.Progress) string {
+	waves := len(p.Promotion.Waves)
+	wave := fmt.Sprintf("wave %d of %d", p.Wave+1, waves)
+	switch p.Step {
+	case promote.Publishing:
+		return "publish"
+	case promote.Moving:
+		if p.Wave < waves {
+			return wave + ": " + memberNames(p.Promotion.Waves[p.Wave])
+		}
+		return "move the fleets"
+	case promote.Watching:
+		if p.Until.IsZero() {
+			return "soak after " + wave
+		}
+		return "soak after " + wave + ", until " + p.Until.UTC().Format("15:04:05 UTC")
+	case promote.Paused:
+		return strings.TrimSpace("paused by " + p.Active.By + " " + p.Active.Reason)
+	case promote.Backing:
+		return "bring the fleets back"
+	case promote.Halting:
+		return "stop the fleets"
+	case promote.Finishing:
+		return "move the channel"
+	case promote.Ended:
+	}
+	return ""
+}
+
+// maxNamed is how many fleets of a wave are named.
+const maxNamed = 4
+
+func memberNames(members []promote.Member) string {
+	var names []string
+	for i, m := range members {
+		if i == maxNamed && len(members) > maxNamed+1 {
+			return strings.Join(names, ", ") + fmt.Sprintf(" and %d more", len(members)-i)
+		}
+		names = append(names, m.Name)
+	}
+	return strings.Join(names, ", ")
+}
+
+// fleet shows a fleet that has begun, and its end once.
+func (f *follower) fleet(p promote.FleetProgress, now time.Time) {
+	end := endingOf(p.Phase)
+	if p.Phase == promote.Planned || end != ui.GoesOn && f.ended[p.Fleet] == p.Phase {
+		return
+	}
+	delete(f.ended, p.Fleet)
+	if end != ui.GoesOn {
+		f.ended[p.Fleet] = p.Phase
+	}
+	since := p.Since
+	if since.IsZero() {
+		since = now
+	}
+	if !p.Ended.IsZero() {
+		now = p.Ended
+	}
+	f.rep.Show(ui.Fleet{
+		Time: now, Name: p.Fleet, Phase: string(p.Phase), End: end, Percent: p.Percent, Old: p.Old, New: p.New, Healthy: p.Healthy, Desired: p.Desired,
+		Reason: p.Reason, Since: since, Expected: p.Expected,
+	})
+}
+
+func endingOf(p promote.Phase) ui.Ending {
+	switch p {
+	case promote.Done:
+		return ui.Arrived
+	case promote.RolledBack:
+		return ui.TurnedBack
+	case promote.Failed:
+		return ui.Stuck
+	case promote.Planned, promote.Staging, promote.Staged, promote.Starting, promote.Refreshing, promote.Stopping, promote.Reverting, promote.Returning:
+	}
+	return ui.GoesOn
+}
+
+// arrived are the fleets of the last look, by the names of those that ended well.
+func (f *follower) arrived() []string {
+	var names []string
+	for _, fleet := range f.last.Fleets {
+		if fleet.Phase == promote.Done {
+			names = append(names, fleet.Fleet)
+		}
+	}
+	slices.Sort(names)
+	return names
+}

@@ -1,0 +1,250 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/iibake/iibake/bake"
+	"github.com/iibake/iibake/bake/catalog"
+	"github.com/iibake/iibake/cmd/iibake/internal/ui"
+	"github.com/iibake/iibake/promote"
+)
+
+func promoteCommand(con *console) *cli.Command {
+	return &cli.Command{
+		Name: "promote", Usage: "move a channel to an image, and the fleets that follow it first", Category: categoryFleets, ArgsUsage: "IMAGE CHANNEL",
+		Description: "It prints what it is about to do and asks. Then the image is published where the fleets are, and they get it wave by wave. The channel\n" +
+			"moves when all have it. A failure stops later waves and brings back what moved. Nothing is lost when this process ends in the midst of\n" +
+			"it: iibake promote --resume NAME@CHANNEL goes on, iibake watch looks on, and pause, resume and abort work from anywhere.",
+		Flags: append(variableFlags(), planFlag(), planOutputFlag(), yesFlag(), reasonFlag(), pollFlag(),
+			&cli.StringSliceFlag{Name: "only", Usage: "move `FLEET` alone, and leave the channel"},
+			&cli.BoolFlag{Name: "keep", Usage: "leave fleets that moved where they are when another one fails"},
+			&cli.BoolFlag{Name: "pin", Usage: "fix aliases of launch template versions that groups use to numbers"},
+			&cli.BoolFlag{Name: "resume", Usage: "take over the promotion that is under way; the operand is NAME@CHANNEL, or nothing where there is one alone"}),
+		BashComplete: completeImages(con),
+		Action: func(c *cli.Context) error {
+			e, err := openEngine(con, c)
+			if err != nil {
+				return err
+			}
+			defer e.Close()
+			if c.Bool("resume") {
+				return e.takeOver(con, c)
+			}
+			return e.promote(con, c)
+		},
+	}
+}
+
+func planFlag() cli.Flag {
+	return &cli.BoolFlag{Name: "plan", Usage: "only print what would be done"}
+}
+
+// planOutputFlag chooses the form of a plan. A result in Markdown is one in text.
+func planOutputFlag() cli.Flag {
+	return &cli.StringFlag{
+		Name: "output", Aliases: []string{"o"}, Value: "text", Usage: "write the result as `FORM`: text or json, a plan also as markdown",
+		Action: oneOf("output", "text", "json", "markdown"),
+	}
+}
+
+func yesFlag() cli.Flag {
+	return &cli.BoolFlag{Name: "yes", Aliases: []string{"y"}, Usage: "do not ask"}
+}
+
+func reasonFlag() cli.Flag {
+	return &cli.StringFlag{Name: "reason", Usage: "put `TEXT` on record as the reason"}
+}
+
+// promote plans a promotion and, if it may, carries it out.
+func (e *engine) promote(con *console, c *cli.Context) error {
+	args, err := operands(c, "IMAGE", "CHANNEL")
+	if err != nil {
+		return err
+	}
+	r, err := e.request(c, args[0], promote.Channel(args[1]))
+	if err != nil {
+		return err
+	}
+	plan, err := e.promoter.Plan(c.Context, r)
+	if err != nil {
+		return withTargetHint(err)
+	}
+	return e.carryOut(con, c, plan)
+}
+
+// request is what the command wants of the channel.
+func (e *engine) request(c *cli.Context, what string, ch promote.Channel) (promote.Request, error) {
+	img, err := e.find(c.Context, what)
+	if err != nil {
+		return promote.Request{}, err
+	}
+	return promote.Request{
+		Image: img.Ref, Channel: ch, Fleets: c.StringSlice("only"), Targets: e.publishTargets(img.Name),
+		Keep: c.Bool("keep"), Pin: c.Bool("pin"), By: actor(os.Getenv), Reason: c.String("reason"),
+	}, nil
+}
+
+// publishTargets are those that the template of an image names.
+func (e *engine) publishTargets(image string) []string {
+	for _, t := range e.project.Images {
+		if t.Name == image {
+			return t.Publish.Targets
+		}
+	}
+	return nil
+}
+
+// carryOut shows a plan, asks, and does what it says. With --plan it only shows it.
+func (e *engine) carryOut(con *console, c *cli.Context, plan promote.Plan) error {
+	v := e.view(c.Context, e.project, plan)
+	form, dry := c.String("output"), c.Bool("plan")
+	if dry || form != "json" || len(plan.Refusals) > 0 {
+		if err := v.write(con, form, time.Now()); err != nil {
+			return err
+		}
+	}
+	switch {
+	case len(plan.Refusals) > 0:
+		return refusedPlan(v)
+	case dry:
+		return nil
+	case plan.There:
+		return e.nothingToDo(con, c, v)
+	}
+	if yes, err := con.confirm(c, v.question()); err != nil || !yes {
+		return err
+	}
+	outcome, err := e.promoter.Run(c.Context, plan)
+	return e.tell(con, c, plan.Promotion, outcome, err)
+}
+
+// question is what is asked before anything moves.
+func (v planView) question() string {
+	if len(v.Fleets) == 0 {
+		return "move the channel?"
+	}
+	what := "replace"
+	if v.Promotion.Back {
+		what = "roll back"
+	}
+	return fmt.Sprintf("%s %s in %s?", what, ui.Count(v.instances(), "instance"), ui.Count(len(v.Fleets), "fleet"))
+}
+
+func (e *engine) nothingToDo(con *console, c *cli.Context, v planView) error {
+	if wantsJSON(c) {
+		return con.printJSON(v)
+	}
+	return con.printf("\n%s has %s already\n", v.Promotion.Channel, v.Promotion.To)
+}
+
+// refusedPlan is the error of a plan that has refusals, which have been shown.
+func refusedPlan(v planView) error {
+	p := v.Promotion
+	err := fmt.Errorf("%w: %s@%s does not move to %s: %s", bake.ErrRefused, p.To.Name, p.Channel, p.To.Version, strings.Join(v.Refusals, "; "))
+	var todo []string
+	for _, g := range v.Gates {
+		if !g.Open {
+			todo = append(todo, gateHint(g.Name, p)...)
+		}
+	}
+	for _, f := range v.Fleets {
+		if len(f.Pins) > 0 && !p.Pin {
+			todo = append(todo, "iibake promote --pin fixes the launch template version of "+f.Fleet.Name+" to a number")
+		}
+	}
+	return withHint(err, todo...)
+}
+
+// gateHint says which command opens a gate, if one does.
+func gateHint(gate string, p promote.Promotion) []string {
+	switch gate {
+	case "verdict":
+		return []string{"iibake test " + p.To.String() + " judges it again"}
+	case "approvals":
+		return []string{fmt.Sprintf("iibake approve %s %s puts an approval on record", p.To, p.Channel)}
+	}
+	return nil
+}
+
+// takeOver carries on the promotion that another process began.
+func (e *engine) takeOver(con *console, c *cli.Context) error {
+	name, ch, err := e.underWay(c)
+	if err != nil {
+		return err
+	}
+	p, err := e.activePromotion(c.Context, name, ch)
+	if err != nil {
+		return err
+	}
+	if yes, err := con.confirm(c, fmt.Sprintf("take over %s from %s?", p.ID(), e.driverOf(c.Context, p))); err != nil || !yes {
+		return err
+	}
+	outcome, err := e.promoter.Resume(c.Context, name, ch)
+	return e.tell(con, c, p, outcome, err)
+}
+
+// ending is the result of a promotion as JSON.
+type ending struct {
+	ID        string                  `json:"id"`
+	Promotion promote.Promotion       `json:"promotion"`
+	Outcome   *promote.Outcome        `json:"outcome,omitempty"`
+	Fleets    []promote.FleetProgress `json:"fleets,omitempty"`
+}
+
+// tell writes how a promotion ended, and says what to do where it did not end well.
+func (e *engine) tell(con *console, c *cli.Context, p promote.Promotion, o promote.Outcome, err error) error {
+	e.rep.Close()
+	if last := e.follow.last.Promotion; last.Number > 0 {
+		p = last
+	}
+	if o.Result != "" {
+		err = errors.Join(e.writeEnding(con, c, p, o), err)
+	}
+	return e.withNext(c, p, o, err)
+}
+
+func (e *engine) writeEnding(con *console, c *cli.Context, p promote.Promotion, o promote.Outcome) error {
+	if wantsJSON(c) {
+		return con.printJSON(ending{p.ID(), p, &o, e.follow.last.Fleets})
+	}
+	paint := con.paint(con.out)
+	colour := map[promote.Result]func(string) string{promote.Promoted: paint.Good, promote.Reverted: paint.Warn, promote.Stopped: paint.Bad}[o.Result]
+	if colour == nil {
+		colour = paint.Bold
+	}
+	line := fmt.Sprintf("%s: %s", p.ID(), colour(string(o.Result)))
+	if o.Result == promote.Promoted {
+		line += ": " + string(p.Channel) + " holds " + p.To.String()
+		if p.Only {
+			line = fmt.Sprintf("%s: %s: %s", p.ID(), colour("moved"), strings.Join(e.follow.arrived(), ", "))
+		}
+	} else if o.Reason != "" {
+		line += ": " + o.Reason
+	}
+	return con.printf("%s\n", line)
+}
+
+// withNext says what to do about a promotion that did not end well.
+func (e *engine) withNext(c *cli.Context, p promote.Promotion, o promote.Outcome, err error) error {
+	place := fmt.Sprintf("%s@%s", p.To.Name, p.Channel)
+	busy, isBusy := errors.AsType[*promote.BusyError](err)
+	switch {
+	case err == nil:
+		return nil
+	case isBusy:
+		return withHint(err, "iibake watch "+place+" shows how that goes; where "+busy.Active.Driver+" is dead, iibake promote --resume "+place+" takes it over")
+	case errors.Is(err, catalog.ErrMoved):
+		return withHint(err, "iibake history "+string(p.Channel)+" says who moved what; plan again")
+	case o.Result == "":
+		return withHint(withTargetHint(err), "what AWS was told goes on: iibake promote --resume "+place+" picks it up, iibake abort "+place+" brings the fleets back")
+	case o.Result == promote.Stopped && p.Keep:
+		return withHint(withTargetHint(err), "fleets stay where they are: iibake rollback FLEET brings one back")
+	}
+	return withTargetHint(err)
+}
