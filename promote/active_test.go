@@ -33,7 +33,9 @@ func TestBeginOfMany(t *testing.T) {
 	errs, won := make([]error, movers), make([]promote.Promotion, movers)
 	var all sync.WaitGroup
 	for i := range movers {
-		all.Go(func() { won[i], _, errs[i] = actives.Begin(context.Background(), plan(i, "ada"), "driver "+strconv.Itoa(i), at) })
+		all.Go(func() {
+			won[i], _, errs[i] = actives.Begin(context.Background(), plan(i, "ada"), "driver "+strconv.Itoa(i), at)
+		})
 	}
 	all.Wait()
 	active, err := actives.Get(t.Context(), "web", production)
@@ -200,10 +202,7 @@ func TestTakeWhatIsOver(t *testing.T) {
 func TestActives(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(rt *rapid.T) {
-		c, err := catalog.OpenDir(t.TempDir())
-		if err != nil {
-			rt.Fatal(err)
-		}
+		c := newMemory()
 		m := &head{ctx: t.Context(), actives: promote.NewActives(c), channels: promote.NewChannels(c), ended: map[int]bool{}, now: at}
 		rt.Repeat(map[string]func(*rapid.T){
 			"begin": m.begin, "drive": m.drive, "look": m.look, "wish": m.wish, "end": m.end, "release": m.release, "": m.check,
@@ -222,7 +221,9 @@ type head struct {
 	now      time.Time
 }
 
-func (m *head) driver(t *rapid.T) string { return rapid.SampledFrom([]string{"a", "b", "c"}).Draw(t, "driver") }
+func (m *head) driver(t *rapid.T) string {
+	return rapid.SampledFrom([]string{"a", "b", "c"}).Draw(t, "driver")
+}
 
 func (m *head) some(t *rapid.T) promote.Promotion {
 	if len(m.all) == 0 {
@@ -394,4 +395,3 @@ func TestLatestRollouts(t *testing.T) {
 		t.Errorf("of a promotion without rollouts: %+v, %v", latest, err)
 	}
 }
-
