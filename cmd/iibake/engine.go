@@ -92,7 +92,7 @@ func probeIn(dir string) func(context.Context, promote.Member, promote.Probe) er
 		if len(p.Command) > 0 && strings.Contains(p.Command[0], "/") && !filepath.IsAbs(p.Command[0]) {
 			p.Command = append([]string{filepath.Join(dir, p.Command[0])}, p.Command[1:]...)
 		}
-		return promote.Ask(ctx, m, p)
+		return p.Ask(ctx, m)
 	}
 }
 
