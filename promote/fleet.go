@@ -78,6 +78,9 @@ type Move struct {
 	To       string `json:"to"`   // number of the version; empty until it is staged
 	FromAMI  string `json:"from_ami"`
 	ToAMI    string `json:"to_ami"`
+	// Overrides are the AMIs that overrides of a mixed instances policy with version From name themselves, in their order; with version To all
+	// of them name ToAMI.
+	Overrides []string `json:"overrides,omitempty"`
 }
 
 // Observation is how a refresh goes at one moment.
