@@ -93,17 +93,31 @@ func (v Artifacts) Of(ctx context.Context, r Ref) ([]Artifact, error) {
 // Images returns the image of every AMI that was ever published, by the AMI's id. It is one listing of the catalog. An id of a local
 // cloud that was reset may have been given to several images; then any of them is returned.
 func (v Artifacts) Images(ctx context.Context) (map[string]Ref, error) {
+	all, err := v.Places(ctx)
+	if err != nil {
+		return nil, err
+	}
+	images := make(map[string]Ref, len(all))
+	for _, a := range all {
+		images[a.AMI] = a.Image
+	}
+	return images, nil
+}
+
+// Places returns everything that was ever published, as far as one listing of the catalog tells: which image, in which account and region,
+// as which AMI. It says nothing of endpoints, disks, snapshots and times.
+func (v Artifacts) Places(ctx context.Context) ([]Artifact, error) {
 	keys, err := v.c.List(ctx, artifactsPrefix)
 	if err != nil {
 		return nil, fmt.Errorf("list artifacts: %w", err)
 	}
-	images := make(map[string]Ref, len(keys))
-	for _, key := range keys {
+	all := make([]Artifact, len(keys))
+	for i, key := range keys {
 		parts := strings.Split(strings.TrimPrefix(key, artifactsPrefix), "/")
 		if len(parts) != 6 {
 			return nil, fmt.Errorf("artifact %s: its key is not one of this version of iibake", key)
 		}
-		images[parts[5]] = Ref{Name: parts[0], Version: parts[1]}
+		all[i] = Artifact{Image: Ref{Name: parts[0], Version: parts[1]}, Account: parts[3], Region: parts[4], AMI: parts[5]}
 	}
-	return images, nil
+	return all, nil
 }

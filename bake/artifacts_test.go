@@ -64,6 +64,10 @@ func TestImagesOfAMIs(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	if got, err := v.Places(t.Context()); err != nil || len(got) != 3 ||
+		got[1] != (bake.Artifact{Image: ref("web", "1"), Account: "111122223333", Region: "us-east-1", AMI: "ami-2"}) {
+		t.Errorf("got %v and %v", got, err)
+	}
 	want := map[string]bake.Ref{"ami-1": ref("web", "1"), "ami-2": ref("web", "1"), "ami-3": ref("web", "2")}
 	if got, err := v.Images(t.Context()); err != nil || !maps.Equal(got, want) {
 		t.Errorf("got %v and %v, want %v", got, err, want)
