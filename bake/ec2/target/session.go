@@ -65,6 +65,9 @@ func (t *Target) CloudWatch() *cloudwatch.Client { return t.cloudwatch }
 // STS returns the client of the Security Token Service.
 func (t *Target) STS() *sts.Client { return t.sts }
 
+// Now returns what the clock shows that calls are counted by.
+func (t *Target) Now() time.Time { return t.set.options.Now().UTC() }
+
 // In returns the same account in another region, with the same credentials.
 func (t *Target) In(region string) *Target {
 	if region == t.Region {

@@ -1,0 +1,146 @@
+package asg
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	ec2types "github.com/aws/aws-sdk-go-v2/service/ec2/types"
+
+	"github.com/iibake/iibake/bake"
+	"github.com/iibake/iibake/promote"
+)
+
+// fit refuses an image that the group's instance types cannot boot.
+func (l *look) fit() []string {
+	var all []string
+	if img, ok := l.images[l.q.Artifact.AMI]; ok && !l.isRollback() && l.q.Image.Arch != "" && string(img.Architecture) != architecture(l.q.Image.Arch) {
+		all = append(all, fmt.Sprintf("%s is %s, and the image %s: publish it again", l.q.Artifact.AMI, img.Architecture, l.q.Image.Arch))
+	}
+	for _, kind := range slices.Sorted(maps.Keys(l.types)) {
+		info := l.types[kind]
+		for _, ami := range l.coming() {
+			all = append(all, misfit(kind, info, ami.arch, ami.mode)...)
+		}
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
+}
+
+// needs is what an image asks of a machine.
+type needs struct {
+	arch ec2types.ArchitectureType
+	mode ec2types.BootModeValues // empty: nothing
+}
+
+// coming returns what the images need that instances would be launched from.
+func (l *look) coming() []needs {
+	if !l.isRollback() {
+		return []needs{{ec2types.ArchitectureType(architecture(l.q.Image.Arch)), l.images[l.q.Artifact.AMI].BootMode}}
+	}
+	var all []needs
+	for _, m := range l.q.Moves {
+		if img, ok := l.images[m.FromAMI]; ok {
+			all = append(all, needs{ec2types.ArchitectureType(img.Architecture), img.BootMode})
+		}
+	}
+	return all
+}
+
+func misfit(kind string, info ec2types.InstanceTypeInfo, arch ec2types.ArchitectureType, mode ec2types.BootModeValues) []string {
+	var all []string
+	if p := info.ProcessorInfo; arch != "" && p != nil && !slices.Contains(p.SupportedArchitectures, arch) {
+		all = append(all, fmt.Sprintf("the group launches %s, which is %s, and the image is for %s: give the group instance types of the image's architecture, or another image",
+			kind, words(p.SupportedArchitectures), arch))
+	}
+	wanted := ec2types.BootModeType(mode)
+	if mode == ec2types.BootModeValuesUefiPreferred || mode == "" {
+		return all // boots either way
+	}
+	if !slices.Contains(info.SupportedBootModes, wanted) && len(info.SupportedBootModes) > 0 {
+		all = append(all, fmt.Sprintf("the group launches %s, which boots by %s, and the image by %s: give the group other instance types, or publish the image with another firmware",
+			kind, words(info.SupportedBootModes), mode))
+	}
+	return all
+}
+
+func words[T ~string](list []T) string {
+	var all []string
+	for _, v := range list {
+		all = append(all, string(v))
+	}
+	return strings.Join(all, " or ")
+}
+
+// architecture is what EC2 calls an architecture.
+func architecture(a bake.Arch) string {
+	if a == "amd64" {
+		return "x86_64"
+	}
+	return string(a)
+}
+
+// roots refuses a group whose root volumes cannot be replaced: AWS wants an image in every override, and images with one volume.
+func (l *look) roots() []string {
+	if l.s.Kind != promote.ReplaceRootVolume {
+		return nil
+	}
+	named := slices.ContainsFunc(l.places, func(p place) bool { return p.use.image != "" })
+	for _, p := range l.places {
+		if !p.use.base && p.use.image == "" {
+			named = false
+		}
+	}
+	var all []string
+	if !named {
+		all = append(all, "strategy replace_root_volume needs a mixed instances policy whose every override names an image: name them, or use strategy rolling")
+	}
+	for _, ami := range []string{l.q.Artifact.AMI} {
+		if n := volumes(l.images[ami]); n > 1 {
+			all = append(all, fmt.Sprintf("strategy replace_root_volume needs an image with one volume, and %s has %d: use strategy rolling", ami, n))
+		}
+	}
+	return all
+}
+
+func volumes(img ec2types.Image) int {
+	n := 0
+	for _, m := range img.BlockDeviceMappings {
+		if m.Ebs != nil {
+			n++
+		}
+	}
+	return n
+}
+
+// notes says what is no reason to refuse, and worth knowing.
+func (l *look) notes() []string {
+	var all []string
+	n, healthy := l.group.desired(), l.group.healthy()
+	if healthy < n {
+		all = append(all, fmt.Sprintf("%d of %d instances are healthy", healthy, n))
+	}
+	if n == 0 {
+		all = append(all, "the group has no instances: what it launches later is the image, and nothing is tried now")
+	}
+	if least, most := span(l.s, n); n > 1 && least >= n && most <= n && l.s.Kind != promote.ReplaceRootVolume {
+		all = append(all, fmt.Sprintf("min_healthy %d with max_healthy %d leaves no room: AWS has one instance more for a while", l.s.MinHealthy, l.s.MaxHealthy))
+	}
+	if l.s.Canary && n > 100 {
+		all = append(all, fmt.Sprintf("the first checkpoint is %d instances: AWS knows whole percents", (n+99)/100))
+	}
+	if d := checkpointDelay(l.s); d > l.s.CheckpointDelay {
+		all = append(all, fmt.Sprintf("checkpoints last %v, so that the probes are asked at them", d))
+	}
+	if slices.ContainsFunc(l.places, func(p place) bool { return p.use.vague }) {
+		all = append(all, "the group chooses instance types by their attributes: only those that it has now were compared with the image")
+	}
+	for _, p := range l.group.SuspendedProcesses {
+		if aws.ToString(p.ProcessName) == "ReplaceUnhealthy" {
+			all = append(all, "process ReplaceUnhealthy is suspended: instances that fail are not replaced")
+		}
+	}
+	return all
+}

@@ -1,0 +1,101 @@
+// Package asg moves fleets: Auto Scaling groups with a launch template or a mixed instances policy, by instance refresh.
+//
+// A rollout makes a new version of each launch template that the group uses, in which only the image differs, and starts an instance refresh
+// to those versions. The group's own configuration changes when the refresh succeeds, and not before: whatever happens earlier, the group
+// launches what it had. Nothing is kept beside AWS and the rollout's record: who comes later finds the versions by their description, and the
+// refresh by a tag of the group that says which was the newest one before.
+package asg
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/autoscaling"
+	astypes "github.com/aws/aws-sdk-go-v2/service/autoscaling/types"
+	"github.com/aws/smithy-go"
+
+	"github.com/iibake/iibake/bake"
+	"github.com/iibake/iibake/bake/ec2/target"
+	"github.com/iibake/iibake/promote"
+)
+
+// Fleet is an Auto Scaling group. It implements [promote.Fleet].
+type Fleet struct {
+	t      *target.Target
+	m      promote.Member
+	images Images
+}
+
+// Images tells which image an AMI is, and returns nil for one that iibake did not make. It must be safe for concurrent use.
+type Images func(ctx context.Context, ami string) *bake.Ref
+
+// New returns the fleet that m names, in t. Nothing is asked of anybody.
+func New(t *target.Target, m promote.Member, images Images) *Fleet {
+	if images == nil {
+		images = func(context.Context, string) *bake.Ref { return nil }
+	}
+	return &Fleet{t, m, images}
+}
+
+var _ promote.Fleet = (*Fleet)(nil)
+
+// fail names the group in an error, and says of those that will not go away that they are refusals.
+func (f *Fleet) fail(err error) error {
+	if err == nil {
+		return nil
+	}
+	if !errors.Is(err, bake.ErrRefused) && hasCode(err, finalCodes()...) {
+		err = fmt.Errorf("%w: %w", bake.ErrRefused, err)
+	}
+	return fmt.Errorf("group %s in %s of %s: %w", f.m.Group, f.t.Region, f.t.Account, err)
+}
+
+// finalCodes are those of errors that come again with each call.
+func finalCodes() []string {
+	return []string{
+		"ValidationError", "IrreversibleInstanceRefresh", "InvalidParameterValue", "InvalidParameterCombination", "IdempotentParameterMismatch",
+		"InvalidLaunchTemplateId.NotFound", "InvalidLaunchTemplateId.VersionNotFound", "InvalidAMIID.Malformed", "InvalidAMIID.NotFound",
+	}
+}
+
+func hasCode(err error, codes ...string) bool {
+	api := smithy.APIError(nil)
+	return errors.As(err, &api) && slices.Contains(codes, api.ErrorCode())
+}
+
+// group is an Auto Scaling group as it is now.
+type group struct{ astypes.AutoScalingGroup }
+
+// errNoGroup is wrapped when the group is not there.
+var errNoGroup = errors.New("there is no such Auto Scaling group")
+
+// group asks for the group.
+func (f *Fleet) group(ctx context.Context) (*group, error) {
+	out, err := f.t.AutoScaling().DescribeAutoScalingGroups(ctx, &autoscaling.DescribeAutoScalingGroupsInput{AutoScalingGroupNames: []string{f.m.Group}})
+	if err != nil {
+		return nil, err
+	}
+	if len(out.AutoScalingGroups) == 0 {
+		return nil, fmt.Errorf("%w: %w", errNoGroup, bake.ErrRefused)
+	}
+	return &group{out.AutoScalingGroups[0]}, nil
+}
+
+func (g *group) desired() int { return int(aws.ToInt32(g.DesiredCapacity)) }
+
+// healthy counts the instances that serve.
+func (g *group) healthy() int {
+	n := 0
+	for _, in := range g.Instances {
+		if in.LifecycleState == astypes.LifecycleStateInService && aws.ToString(in.HealthStatus) == "Healthy" {
+			n++
+		}
+	}
+	return n
+}
+
+// config is what a group launches, or shall launch.
+func (g *group) config() config { return config{g.LaunchTemplate, g.MixedInstancesPolicy} }

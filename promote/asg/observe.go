@@ -1,0 +1,142 @@
+package asg
+
+import (
+	"context"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/autoscaling"
+	astypes "github.com/aws/aws-sdk-go-v2/service/autoscaling/types"
+	"github.com/aws/aws-sdk-go-v2/service/cloudwatch"
+	cwtypes "github.com/aws/aws-sdk-go-v2/service/cloudwatch/types"
+
+	"github.com/iibake/iibake/promote"
+)
+
+// Observe asks for the group, its refresh and, on the way forward, the alarms of the strategy. A rollout that had nothing to replace has
+// succeeded as long as that is so.
+func (f *Fleet) Observe(ctx context.Context, r promote.Rollout) (promote.Observation, error) {
+	o, err := f.observe(ctx, r)
+	if err != nil {
+		return promote.Observation{}, f.fail(err)
+	}
+	return o, nil
+}
+
+func (f *Fleet) observe(ctx context.Context, r promote.Rollout) (promote.Observation, error) {
+	refresh, err := f.refresh(ctx, r.Refresh)
+	if err != nil {
+		return promote.Observation{}, err
+	}
+	g, err := f.group(ctx) // after the refresh: of one that has ended nothing moves any more
+	if err != nil {
+		return promote.Observation{}, err
+	}
+	o := promote.Observation{Healthy: g.healthy(), Desired: g.desired(), At: f.t.Now()}
+	wanted := towards(r, refresh, g)
+	for _, in := range g.Instances {
+		if wanted.has(in) {
+			o.New++
+		} else {
+			o.Old++
+		}
+	}
+	switch {
+	case refresh != nil:
+		o.State, o.Percent, o.Reason = stateOf(refresh.Status), int(aws.ToInt32(refresh.PercentageComplete)), aws.ToString(refresh.StatusReason)
+	case g.config().same(wanted) && o.Old == 0:
+		o.State, o.Percent = promote.Succeeded, 100
+	default:
+		o.State, o.Reason = promote.Failing, "AWS knows nothing of the refresh any more, and the group is not where it should have gone"
+	}
+	if !r.Back {
+		o.Alarm, err = f.alarm(ctx, r.Fleet.Strategy.Alarms)
+	}
+	return o, err
+}
+
+// towards returns where a refresh goes, or went.
+func towards(r promote.Rollout, refresh *astypes.InstanceRefresh, g *group) config {
+	if refresh != nil && refresh.DesiredConfiguration != nil {
+		return configOf(refresh.DesiredConfiguration)
+	}
+	wanted, err := wantedOf(g.config(), r)
+	if err != nil {
+		return config{}
+	}
+	return wanted
+}
+
+// refresh returns a refresh, or nil where there is none of this id.
+func (f *Fleet) refresh(ctx context.Context, id string) (*astypes.InstanceRefresh, error) {
+	if id == "" {
+		return nil, nil //nolint:nilnil // a rollout without a refresh had nothing to replace
+	}
+	out, err := f.t.AutoScaling().DescribeInstanceRefreshes(ctx, &autoscaling.DescribeInstanceRefreshesInput{
+		AutoScalingGroupName: &f.m.Group, InstanceRefreshIds: []string{id},
+	})
+	if err != nil || len(out.InstanceRefreshes) == 0 {
+		return nil, err
+	}
+	return &out.InstanceRefreshes[0], nil
+}
+
+func stateOf(s astypes.InstanceRefreshStatus) promote.State {
+	switch s {
+	case astypes.InstanceRefreshStatusPending:
+		return promote.Waiting
+	case astypes.InstanceRefreshStatusInProgress:
+		return promote.Replacing
+	case astypes.InstanceRefreshStatusBaking:
+		return promote.Soaking
+	case astypes.InstanceRefreshStatusSuccessful:
+		return promote.Succeeded
+	case astypes.InstanceRefreshStatusFailed:
+		return promote.Failing
+	case astypes.InstanceRefreshStatusCancelling:
+		return promote.Cancelling
+	case astypes.InstanceRefreshStatusCancelled:
+		return promote.Cancelled
+	case astypes.InstanceRefreshStatusRollbackInProgress:
+		return promote.GoingBack
+	case astypes.InstanceRefreshStatusRollbackSuccessful:
+		return promote.WentBack
+	case astypes.InstanceRefreshStatusRollbackFailed:
+		return promote.NotGoneBack
+	}
+	return promote.Replacing // one that AWS has thought of since
+}
+
+// alarm returns the first of some alarms that is in ALARM.
+func (f *Fleet) alarm(ctx context.Context, names []string) (string, error) {
+	states, err := f.alarms(ctx, names)
+	if err != nil {
+		return "", err
+	}
+	for _, name := range names {
+		if states[name] == cwtypes.StateValueAlarm {
+			return name, nil
+		}
+	}
+	return "", nil
+}
+
+// alarms returns the states of those alarms that exist.
+func (f *Fleet) alarms(ctx context.Context, names []string) (map[string]cwtypes.StateValue, error) {
+	if len(names) == 0 {
+		return nil, nil
+	}
+	out, err := f.t.CloudWatch().DescribeAlarms(ctx, &cloudwatch.DescribeAlarmsInput{
+		AlarmNames: names, AlarmTypes: []cwtypes.AlarmType{cwtypes.AlarmTypeMetricAlarm, cwtypes.AlarmTypeCompositeAlarm},
+	})
+	if err != nil {
+		return nil, err
+	}
+	states := map[string]cwtypes.StateValue{}
+	for _, a := range out.MetricAlarms {
+		states[aws.ToString(a.AlarmName)] = a.StateValue
+	}
+	for _, a := range out.CompositeAlarms {
+		states[aws.ToString(a.AlarmName)] = a.StateValue
+	}
+	return states, nil
+}

@@ -1,0 +1,219 @@
+package asg
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	astypes "github.com/aws/aws-sdk-go-v2/service/autoscaling/types"
+	cwtypes "github.com/aws/aws-sdk-go-v2/service/cloudwatch/types"
+
+	"github.com/iibake/iibake/promote"
+)
+
+// refusals returns everything that speaks against the rollout, or against the way back from it, each with what to do.
+func (l *look) refusals() []string {
+	var all []string
+	for _, against := range []func() []string{
+		l.state, l.configuration, l.aliases, l.wayBack, l.wayBackAgain, l.image, l.fit, l.busy, l.processes, l.bounds, l.held, l.roots, l.alarmed,
+	} {
+		all = append(all, against()...)
+	}
+	return all
+}
+
+func (l *look) isRollback() bool { return len(l.q.Moves) > 0 }
+
+func (l *look) state() []string {
+	if status := aws.ToString(l.group.Status); status != "" {
+		return []string{fmt.Sprintf("the group is being deleted (%s): take it out of the channel", status)}
+	}
+	return nil
+}
+
+// configuration refuses a group that an instance refresh with a desired configuration cannot move.
+func (l *look) configuration() []string {
+	if len(l.places) > 0 {
+		return nil
+	}
+	if name := aws.ToString(l.group.LaunchConfigurationName); name != "" {
+		return []string{fmt.Sprintf("the group uses launch configuration %s: give it a launch template", name)}
+	}
+	return []string{"the group has no launch template: give it one"}
+}
+
+// aliases refuses what has no fixed meaning: the group would launch something else the moment that the alias moves, and AWS rolls back none such.
+func (l *look) aliases() []string {
+	if l.q.Pin || l.isRollback() {
+		return nil
+	}
+	var all []string
+	for _, part := range byVersion(l.places) {
+		u, v := part[0].use, part[0].version
+		switch {
+		case isAlias(u.version) && v != nil:
+			all = append(all, fmt.Sprintf("the group uses version %s of launch template %s, which cannot be rolled back: pin it to what it means now, version %s", u.version, u.name, v.number))
+		case v != nil && v.parameter != "":
+			all = append(all, fmt.Sprintf("version %s of launch template %s has its image from SSM parameter %s, which cannot be rolled back: pin it to what it stands for now, %s",
+				v.number, v.name, v.parameter, v.ami))
+		}
+	}
+	return all
+}
+
+// pins says what the pins change that aliases asks for.
+func (l *look) pins() []string {
+	if !l.q.Pin || l.isRollback() {
+		return nil
+	}
+	var all []string
+	for _, part := range byVersion(l.places) {
+		u, v := part[0].use, part[0].version
+		switch {
+		case v == nil:
+		case v.parameter != "":
+			all = append(all, fmt.Sprintf("launch template %s: a new version with %s, for which SSM parameter %s stands now, in place of version %s", v.name, v.ami, v.parameter, u.version))
+		case isAlias(u.version):
+			all = append(all, fmt.Sprintf("launch template %s: version %s in place of %s", u.name, v.number, u.version))
+		}
+	}
+	return all
+}
+
+// wayBack refuses where what the group has now could not be launched again.
+func (l *look) wayBack() []string {
+	if l.isRollback() {
+		return nil
+	}
+	var all []string
+	for _, p := range launchingPlaces(l.places) {
+		switch {
+		case p.version == nil:
+			all = append(all, fmt.Sprintf("launch template %s has no version %s, which the group uses: set the group to one that exists", p.use.name, p.use.version))
+		case p.ami() == "":
+			all = append(all, fmt.Sprintf("version %s of launch template %s names no image, so that there is none to go back to: set the group to a version with one", p.number, p.use.name))
+		default:
+			all = append(all, l.launchable(p.ami(), "which the group has now and would go back to")...)
+		}
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
+}
+
+// wayBackAgain refuses a rollback to what is not there any more.
+func (l *look) wayBackAgain() []string {
+	var all []string
+	for i, m := range l.q.Moves {
+		switch v := l.before[i]; {
+		case v == nil:
+			all = append(all, fmt.Sprintf("launch template %s has no version %s any more: promote an earlier image instead", m.Name, m.From))
+		case v.parameter == "" && v.ami != "" && firstImage(m.Overrides) == "":
+			all = append(all, l.launchable(v.ami, "which the group would go back to")...)
+		default:
+			all = append(all, l.launchable(m.FromAMI, "which the group would go back to")...)
+		}
+	}
+	return all
+}
+
+// launchable refuses an AMI that the account cannot launch.
+func (l *look) launchable(ami, why string) []string {
+	img, ok := l.images[ami]
+	switch {
+	case !ok:
+		return []string{fmt.Sprintf("%s, %s, does not exist in %s or is not shared with account %s: restore or share it, or promote from an image that is there", ami, why, l.f.t.Region, l.f.t.Account)}
+	case img.State != "available":
+		return []string{fmt.Sprintf("%s, %s, is %s: enable it, or wait until it is available", ami, why, img.State)}
+	}
+	return nil
+}
+
+// image refuses an AMI of the new image that is not there, or that is of another architecture than the image.
+func (l *look) image() []string {
+	if l.isRollback() || l.q.Artifact.AMI == "" {
+		return nil
+	}
+	return l.launchable(l.q.Artifact.AMI, "the AMI of "+l.q.Image.String())
+}
+
+func (l *look) busy() []string {
+	if l.active == nil {
+		return nil
+	}
+	return []string{fmt.Sprintf("instance refresh %s is running (%s, %d %%): wait for it, or cancel it",
+		aws.ToString(l.active.InstanceRefreshId), stateOf(l.active.Status), aws.ToInt32(l.active.PercentageComplete))}
+}
+
+// processes refuses a group in which a process sleeps without which a refresh stands still, or believes what is not so.
+func (l *look) processes() []string {
+	var asleep []string
+	for _, p := range l.group.SuspendedProcesses {
+		if name := aws.ToString(p.ProcessName); slices.Contains([]string{"Launch", "Terminate", "InstanceRefresh", "HealthCheck", "AddToLoadBalancer"}, name) {
+			asleep = append(asleep, name)
+		}
+	}
+	if len(asleep) == 0 {
+		return nil
+	}
+	slices.Sort(asleep)
+	return []string{fmt.Sprintf("suspended processes: %s: resume them", strings.Join(asleep, ", "))}
+}
+
+// bounds refuses a group of one that may neither do without its instance nor have a second one.
+func (l *look) bounds() []string {
+	if l.group.desired() != 1 || l.s.Kind == promote.ReplaceRootVolume {
+		return nil
+	}
+	if least, most := span(l.s, 1); least < 1 || most > 1 {
+		return nil
+	}
+	return []string{fmt.Sprintf("the group has one instance, and min_healthy %d with max_healthy %d leaves no room to replace it: "+
+		"set max_healthy: 200, so that its successor comes first, or min_healthy: 0", l.s.MinHealthy, l.s.MaxHealthy)}
+}
+
+// held refuses instances that a refresh would wait an hour for, and fail.
+func (l *look) held() []string {
+	var protected, standby []string
+	for _, in := range l.group.Instances {
+		if aws.ToBool(in.ProtectedFromScaleIn) {
+			protected = append(protected, aws.ToString(in.InstanceId))
+		}
+		if in.LifecycleState == astypes.LifecycleStateStandby || in.LifecycleState == astypes.LifecycleStateEnteringStandby {
+			standby = append(standby, aws.ToString(in.InstanceId))
+		}
+	}
+	var all []string
+	if len(protected) > 0 && l.s.Protected == "" {
+		all = append(all, fmt.Sprintf("instances protected from scale in: %s: say what shall become of them (protected: refresh, ignore or wait), or end the protection", few(protected)))
+	}
+	if len(standby) > 0 && l.s.Standby == "" {
+		all = append(all, fmt.Sprintf("instances in standby: %s: say what shall become of them (standby: terminate, ignore or wait), or return them to service", few(standby)))
+	}
+	return all
+}
+
+// few names the first ones.
+func few(ids []string) string {
+	const shown = 3
+	if len(ids) <= shown {
+		return strings.Join(ids, ", ")
+	}
+	return fmt.Sprintf("%s and %d more", strings.Join(ids[:shown], ", "), len(ids)-shown)
+}
+
+// alarmed refuses alarms by which a refresh would fail at once, or that nobody hears.
+func (l *look) alarmed() []string {
+	var all []string
+	for _, name := range l.s.Alarms {
+		state, ok := l.alarms[name]
+		switch {
+		case l.isRollback():
+		case !ok:
+			all = append(all, fmt.Sprintf("there is no alarm %s: correct the fleet's alarms, or make it", name))
+		case state == cwtypes.StateValueAlarm:
+			all = append(all, fmt.Sprintf("alarm %s is in ALARM already: mend what it tells of first", name))
+		}
+	}
+	return all
+}

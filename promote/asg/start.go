@@ -1,0 +1,179 @@
+package asg
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/autoscaling"
+	astypes "github.com/aws/aws-sdk-go-v2/service/autoscaling/types"
+
+	"github.com/iibake/iibake/bake"
+	"github.com/iibake/iibake/promote"
+)
+
+// Start starts an instance refresh to the versions of r.Moves, or adopts the one that was started for r before. The call has no token, so that
+// the group is marked before it; see [mark].
+func (f *Fleet) Start(ctx context.Context, r promote.Rollout) (promote.Rollout, error) {
+	if r.Refresh != "" {
+		return r, nil
+	}
+	id, err := f.start(ctx, r)
+	if err != nil {
+		return r, f.fail(err)
+	}
+	r.Refresh = id
+	return r, nil
+}
+
+func (f *Fleet) start(ctx context.Context, r promote.Rollout) (string, error) {
+	g, err := f.group(ctx)
+	if err != nil {
+		return "", err
+	}
+	wanted, err := wantedOf(g.config(), r)
+	if err != nil {
+		return "", err
+	}
+	history, err := f.refreshes(ctx)
+	if err != nil {
+		return "", err
+	}
+	if own := ownRefresh(r, g, history, wanted); own != nil {
+		return aws.ToString(own.InstanceRefreshId), nil
+	}
+	if busy := activeOf(history); busy != nil {
+		return "", fmt.Errorf("%w: another instance refresh is running: %s; wait for it, or cancel it", bake.ErrRefused, aws.ToString(busy.InstanceRefreshId))
+	}
+	if g.config().same(wanted) && g.all(wanted) {
+		return "", nil
+	}
+	if err := f.announce(ctx, r, history); err != nil {
+		return "", err
+	}
+	return f.begin(ctx, r, g, wanted)
+}
+
+// begin calls for the refresh. When the answer was lost on the way, and the call made again, it is there already.
+func (f *Fleet) begin(ctx context.Context, r promote.Rollout, g *group, wanted config) (string, error) {
+	out, err := f.t.AutoScaling().StartInstanceRefresh(ctx, &autoscaling.StartInstanceRefreshInput{
+		AutoScalingGroupName: &f.m.Group, DesiredConfiguration: wanted.desired(), Strategy: strategyOf(r), Preferences: preferencesOf(r, g.desired()),
+	})
+	if err == nil {
+		return aws.ToString(out.InstanceRefreshId), nil
+	}
+	if !hasCode(err, "InstanceRefreshInProgress") {
+		return "", err
+	}
+	own, findErr := f.find(ctx, r)
+	if findErr != nil {
+		return "", findErr
+	}
+	if own == nil {
+		return "", fmt.Errorf("%w: somebody else has just started another instance refresh: %w", bake.ErrRefused, err)
+	}
+	return aws.ToString(own.InstanceRefreshId), nil
+}
+
+// find returns the refresh of a rollout whose id nobody remembers, or nil.
+func (f *Fleet) find(ctx context.Context, r promote.Rollout) (*astypes.InstanceRefresh, error) {
+	g, err := f.group(ctx)
+	if err != nil {
+		return nil, err
+	}
+	history, err := f.refreshes(ctx)
+	if err != nil {
+		return nil, err
+	}
+	wanted, err := wantedOf(g.config(), r)
+	if err != nil {
+		return nil, err
+	}
+	return ownRefresh(r, g, history, wanted), nil
+}
+
+// refreshes returns the newest refreshes of the group, newest first. Six weeks of them are kept.
+func (f *Fleet) refreshes(ctx context.Context) ([]astypes.InstanceRefresh, error) {
+	out, err := f.t.AutoScaling().DescribeInstanceRefreshes(ctx, &autoscaling.DescribeInstanceRefreshesInput{
+		AutoScalingGroupName: &f.m.Group, MaxRecords: aws.Int32(maxHistory),
+	})
+	if err != nil {
+		return nil, err
+	}
+	return out.InstanceRefreshes, nil
+}
+
+// maxHistory is how many refreshes are told of at once.
+const maxHistory = 100
+
+// activeOf returns the refresh that has not ended, or nil.
+func activeOf(history []astypes.InstanceRefresh) *astypes.InstanceRefresh {
+	i := slices.IndexFunc(history, func(r astypes.InstanceRefresh) bool { return !stateOf(r.Status).Ended() })
+	if i < 0 {
+		return nil
+	}
+	return &history[i]
+}
+
+// all reports whether every instance is what a configuration gives.
+func (g *group) all(c config) bool {
+	return !slices.ContainsFunc(g.Instances, func(in astypes.Instance) bool { return !c.has(in) })
+}
+
+// wantedOf returns what a group with configuration c has after the rollout. Forward it must have what the rollout found; on the way back a
+// template that somebody has meanwhile set to yet another version goes back all the same.
+func wantedOf(c config, r promote.Rollout) (config, error) {
+	uses := c.uses()
+	moves := make([]*promote.Move, len(uses))
+	for i, u := range uses {
+		at := slices.IndexFunc(r.Moves, func(m promote.Move) bool {
+			return m.Template == u.template && (m.From == u.version || m.To == u.version)
+		})
+		if at < 0 && r.Back {
+			at = slices.IndexFunc(r.Moves, func(m promote.Move) bool { return m.Template == u.template })
+		}
+		if at < 0 {
+			return c, fmt.Errorf("%w: it uses version %s of launch template %s, which the rollout knows nothing of: plan again", errChanged, u.version, u.template)
+		}
+		moves[i] = &r.Moves[at]
+	}
+	if len(uses) == 0 {
+		return c, fmt.Errorf("%w: it has no launch template", errChanged)
+	}
+	before := overridesBefore(uses, moves)
+	return c.with(func(i int, u use) (string, string) {
+		switch {
+		case r.Back:
+			return moves[i].From, before[i]
+		case u.image != "":
+			return moves[i].To, moves[i].ToAMI
+		}
+		return moves[i].To, ""
+	}), nil
+}
+
+// overridesBefore returns the AMI that each use named itself before the rollout.
+func overridesBefore(uses []use, moves []*promote.Move) []string {
+	count := map[*promote.Move]int{}
+	for i, u := range uses {
+		if !u.base {
+			count[moves[i]]++
+		}
+	}
+	images, next := make([]string, len(uses)), map[*promote.Move]int{}
+	for i, u := range uses {
+		m := moves[i]
+		switch {
+		case u.image == "":
+		case len(m.Overrides) == count[m]:
+			images[i] = m.Overrides[next[m]]
+		default:
+			images[i] = m.FromAMI
+		}
+		if !u.base {
+			next[m]++
+		}
+	}
+	return images
+}
