@@ -23,6 +23,7 @@ type leg struct {
 	seen     Observation
 	unwell   time.Time // since when the last call of the fleet, or of the journal, fails
 	err      error     // of the last call
+	unsure   bool      // the answer to the last record was lost: it may be there
 	stuck    bool      // patience is at an end: nothing more is tried by this process
 	sick     time.Time // since when too few instances are healthy
 	began    time.Time // of the refresh
@@ -170,6 +171,11 @@ func (l *leg) giveUp(ctx context.Context, refused bool) error {
 
 // try takes the next step.
 func (l *leg) try(ctx context.Context) error {
+	if l.unsure {
+		if err := l.adopt(ctx); err != nil {
+			return err
+		}
+	}
 	switch l.want {
 	case back:
 		return l.goBack(ctx)
@@ -180,8 +186,7 @@ func (l *leg) try(ctx context.Context) error {
 	return l.goForward(ctx)
 }
 
-// record puts the next phase of the rollout into the journal. Nothing is done before that which it announces. A record of this process
-// that stands there already is taken for the answer to a call that failed although it was carried out.
+// record puts the next phase of the rollout into the journal. Nothing is done before that which it announces.
 func (l *leg) record(ctx context.Context, phase Phase, change func(*Rollout)) error {
 	if err := l.watch.fresh(ctx); err != nil {
 		return &journalError{err}
@@ -193,26 +198,31 @@ func (l *leg) record(ctx context.Context, phase Phase, change func(*Rollout)) er
 	}
 	put, err := l.journal.Append(ctx, l.p, next)
 	if errors.Is(err, catalog.ErrMoved) {
-		return l.adopt(ctx, err)
+		l.watch.lose(err)
 	}
 	if err != nil {
+		l.unsure = true
 		return &journalError{err}
 	}
 	l.r = put
 	return nil
 }
 
-// adopt takes over the record that stands where the next one should, if it is this process's own.
-func (l *leg) adopt(ctx context.Context, moved error) error {
+// adopt takes over the record that an earlier step put without hearing of it, if there is one, and then wants the leg to be looked at anew.
+func (l *leg) adopt(ctx context.Context) error {
 	r, err := recordGet[Rollout](ctx, l.journal.c, recordKey(rolloutPrefix(l.p, l.r.Fleet.Name), l.r.Step+1))
-	if err != nil {
-		return &journalError{errors.Join(moved, err)}
+	switch {
+	case errors.Is(err, bake.ErrNotFound):
+		l.unsure = false
+		return nil
+	case err != nil:
+		return &journalError{err}
+	case r.Driver != l.c.Driver:
+		err := fmt.Errorf("%s is driven by %s: %w", l.r.ID(), r.Driver, catalog.ErrMoved)
+		l.watch.lose(err)
+		return &journalError{err}
 	}
-	if r.Driver != l.c.Driver {
-		l.watch.lose(moved)
-		return &journalError{moved}
-	}
-	l.r = r
+	l.r, l.unsure = r, false
 	return errAgain
 }
 

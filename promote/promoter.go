@@ -184,6 +184,9 @@ func (p *Promoter) Resume(ctx context.Context, name string, ch Channel) (Outcome
 	if a, err = actives.Drive(ctx, pro, a, p.c.Driver, p.c.Clock.Now()); err != nil {
 		return Outcome{}, err
 	}
+	if o, err := channels.Outcome(ctx, pro); !errors.Is(err, bake.ErrNotFound) {
+		return p.letGo(ctx, pro, o, err)
+	}
 	latest, err := NewRollouts(p.c.Catalog).Latest(ctx, pro)
 	if err != nil {
 		return Outcome{}, err
@@ -193,6 +196,17 @@ func (p *Promoter) Resume(ctx context.Context, name string, ch Channel) (Outcome
 		return Outcome{}, fmt.Errorf("%s: %w", pro.ID(), err)
 	}
 	return d.run(ctx)
+}
+
+// letGo ends what a process left that died between saying how its promotion ended and letting go of the channel.
+func (p *Promoter) letGo(ctx context.Context, pro Promotion, o Outcome, err error) (Outcome, error) {
+	if err == nil {
+		err = NewActives(p.c.Catalog).Release(ctx, pro, p.c.Driver)
+	}
+	if err != nil {
+		return Outcome{}, err
+	}
+	return o, (&drive{kit: &kit{p: pro}}).verdict(o)
 }
 
 // Wish tells the driver of the promotion under way in ch what is wanted of it, and returns what is on record then. The error wraps

@@ -72,7 +72,7 @@ func (d *drive) publishedAs(ctx context.Context, r published) error {
 	return nil
 }
 
-// needsImage reports whether a fleet, or whoever goes by an alias, will want the image.
+// needsImage reports whether it must be known where the image is: fleets that go back to what they were launched from do not ask.
 func (d *drive) needsImage() bool {
 	if d.p.To.Version == "" || len(d.p.Targets) == 0 {
 		return false
@@ -82,7 +82,7 @@ func (d *drive) needsImage() bool {
 			return true
 		}
 	}
-	return !d.p.Back || d.rule.Parameter != ""
+	return !d.p.Back
 }
 
 // untouched reports whether no fleet was touched.

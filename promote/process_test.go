@@ -1,0 +1,329 @@
+package promote_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"github.com/iibake/iibake/bake"
+	"github.com/iibake/iibake/bake/catalog"
+	"github.com/iibake/iibake/promote"
+	"github.com/iibake/iibake/test"
+)
+
+var errKilled = errors.New("killed")
+
+// fault is what happens at a call.
+type fault int
+
+const (
+	none       fault = iota
+	killBefore       // the process dies, and the call is not made
+	killAfter        // the call is made, and the process dies
+	fails            // the call is not made, and says so
+	lost             // the call is made, and says that it was not
+)
+
+var faults = map[fault]string{killBefore: "killed before", killAfter: "killed after", fails: "fails", lost: "answer lost"}
+
+// process is a promoter with all that it calls in between, so that it can die: nothing that it does afterwards has an effect.
+type process struct {
+	*stage
+
+	name string
+	at   int // number of the call at which the fault happens, from 1; 0 for none
+	what fault
+
+	mu    sync.Mutex
+	calls int
+	dead  bool
+	acts  []string // calls of fleets that change something, and when they were made
+}
+
+// call makes a call, or lets it go wrong.
+func (p *process) call(f func() error) error {
+	p.mu.Lock()
+	if p.dead {
+		p.mu.Unlock()
+		return errKilled
+	}
+	p.calls++
+	what := none
+	if p.calls == p.at {
+		what = p.what
+	}
+	p.dead = what == killBefore || what == killAfter
+	p.mu.Unlock()
+	switch what {
+	case killBefore:
+		return errKilled
+	case fails:
+		return errors.New("no answer")
+	case killAfter:
+		_ = f()
+		return errKilled
+	case lost:
+		if err := f(); err != nil {
+			return err
+		}
+		return errors.New("connection reset")
+	case none:
+	}
+	return f()
+}
+
+func (p *process) killed() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.dead
+}
+
+// The catalog.
+func (p *process) Put(ctx context.Context, key string, body []byte) error {
+	return p.call(func() error { return p.catalog.Put(ctx, key, body) })
+}
+
+func (p *process) Get(ctx context.Context, key string) (body []byte, err error) {
+	err = p.call(func() error { body, err = p.catalog.Get(ctx, key); return err })
+	return body, err
+}
+
+func (p *process) List(ctx context.Context, prefix string) (keys []string, err error) {
+	err = p.call(func() error { keys, err = p.catalog.List(ctx, prefix); return err })
+	return keys, err
+}
+
+func (p *process) Swap(ctx context.Context, head string, old, next []byte) error {
+	return p.call(func() error { return p.catalog.Swap(ctx, head, old, next) })
+}
+
+func (p *process) Verify(ctx context.Context) ([]catalog.Problem, error) {
+	return p.catalog.Verify(ctx)
+}
+
+// The clock.
+func (p *process) Now() time.Time { return p.yard.Now() }
+
+func (p *process) Sleep(ctx context.Context, d time.Duration) error {
+	if p.killed() {
+		return errKilled
+	}
+	return p.yard.Sleep(ctx, d)
+}
+
+// wired is a fleet as a process reaches it.
+type wired struct {
+	p *process
+	f fleet
+}
+
+func (w wired) Preflight(ctx context.Context, q promote.Query) (r promote.Preflight, err error) {
+	err = w.p.call(func() error { r, err = w.f.Preflight(ctx, q); return err })
+	return r, err
+}
+
+func (w wired) Stage(ctx context.Context, r promote.Rollout) (out promote.Rollout, err error) {
+	err = w.p.act("stage", r, func() error { out, err = w.f.Stage(ctx, r); return err })
+	return out, err
+}
+
+func (w wired) Start(ctx context.Context, r promote.Rollout) (out promote.Rollout, err error) {
+	err = w.p.act("start", r, func() error { out, err = w.f.Start(ctx, r); return err })
+	return out, err
+}
+
+func (w wired) Observe(ctx context.Context, r promote.Rollout) (o promote.Observation, err error) {
+	err = w.p.call(func() error { o, err = w.f.Observe(ctx, r); return err })
+	return o, err
+}
+
+func (w wired) Cancel(ctx context.Context, r promote.Rollout) error {
+	return w.p.act("cancel", r, func() error { return w.f.Cancel(ctx, r) })
+}
+
+func (w wired) Rollback(ctx context.Context, r promote.Rollout) error {
+	return w.p.act("rollback", r, func() error { return w.f.Rollback(ctx, r) })
+}
+
+// act is a call that changes a fleet. What announces it must be on record, by whoever drives the promotion.
+func (p *process) act(what string, r promote.Rollout, f func() error) error {
+	return p.call(func() error {
+		p.stage.acted(p.name, what, r)
+		return f()
+	})
+}
+
+// wiredPublisher is a publisher, and an alias, as a process reaches them.
+type wiredPublisher struct{ p *process }
+
+func (w wiredPublisher) Publish(ctx context.Context, img bake.Image, targets []string) (a map[string]bake.Artifact, err error) {
+	err = w.p.call(func() error { a, err = w.p.yard.Publish(ctx, img, targets); return err })
+	return a, err
+}
+
+func (w wiredPublisher) Find(ctx context.Context, img bake.Image, targets []string) (a map[string]bake.Artifact, err error) {
+	err = w.p.call(func() error { a, err = w.p.yard.Find(ctx, img, targets); return err })
+	return a, err
+}
+
+func (w wiredPublisher) Set(ctx context.Context, alias string, a map[string]bake.Artifact) error {
+	return w.p.call(func() error { return w.p.yard.Set(ctx, alias, a) })
+}
+
+// stage is a catalog with versions of one image, fleets that run the first one, and processes that promote.
+type stage struct {
+	world
+
+	yard *yard
+	rule promote.Rule
+
+	mu     sync.Mutex
+	wrong  []string // acts that nothing announced
+	probe  func(promote.Member, promote.Probe) error
+	told   []promote.Progress
+	births int
+	before int // promotions on record before the story
+}
+
+func member(name string) promote.Member {
+	return promote.Member{Name: name, Target: "eu", Group: name, Image: "web", Strategy: promote.Strategy{
+		Kind: promote.Rolling, MinHealthy: 100, MaxHealthy: 110, Canary: true, Checkpoints: []int{50, 100}, CheckpointDelay: bake.Duration(time.Minute),
+	}}
+}
+
+// newStage makes a stage on which production holds web:1, unless it is empty, and three fleets in two waves have it.
+func newStage(t rapid.TB) *stage {
+	t.Helper()
+	c := newMemory()
+	s := &stage{world: world{c, promote.NewChannels(c), test.NewVerdicts(c)}, yard: newYard()}
+	s.rule = promote.Rule{
+		Channel: production, Soak: bake.Duration(2 * time.Minute), Parameter: "/images/web",
+		Waves: [][]promote.Member{{member("canary")}, {member("east"), member("west")}},
+	}
+	for v := 1; v <= 4; v++ {
+		s.proven(t, v)
+	}
+	for _, wave := range s.rule.Waves {
+		for i, m := range wave {
+			s.yard.add(m, 3+i, "ami-0")
+		}
+	}
+	return s
+}
+
+// proven records an image that passed its tests.
+func (s *stage) proven(t rapid.TB, version int) {
+	t.Helper()
+	ctx := context.Background()
+	img := bake.Image{Ref: web(version), Disk: bake.DigestOf([]byte(fmt.Sprint(version))), Key: bake.DigestOf(nil), Commit: "abc1234", Created: at.Add(time.Duration(version) * time.Hour)}
+	packages := []bake.Package{{Name: "nginx", Version: fmt.Sprint(version), Arch: "amd64"}}
+	if _, err := bake.NewImages(s.catalog).Record(ctx, img, packages); err != nil {
+		t.Fatalf("record %s: %v", img.Ref, err)
+	}
+	v := test.Verdict{Image: img.Ref, Disk: img.Disk, At: at, Results: []test.Result{{Name: "ssh", Status: test.Pass}}}
+	if err := s.verdicts.Record(ctx, v); err != nil {
+		t.Fatalf("judge %s: %v", img.Ref, err)
+	}
+}
+
+// spawn starts a process, in which a call may go wrong.
+func (s *stage) spawn(at int, what fault) *process {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.births++
+	return &process{stage: s, name: fmt.Sprintf("process %d", s.births), at: at, what: what}
+}
+
+func (p *process) promoter() *promote.Promoter {
+	return promote.New(promote.Config{
+		Catalog: p, Clock: p, Driver: p.name, Poll: 20 * time.Second, Publisher: wiredPublisher{p}, Alias: wiredPublisher{p}, Workers: 4,
+		Rules: func(string, promote.Channel) (promote.Rule, error) { return p.rule, nil },
+		Fleet: func(_ context.Context, m promote.Member) (promote.Fleet, error) {
+			g, ok := p.yard.groups[m.Name]
+			if !ok {
+				return nil, fmt.Errorf("no group %s", m.Name)
+			}
+			return wired{p, fleet{p.yard, g}}, nil
+		},
+		Probe: func(_ context.Context, m promote.Member, probe promote.Probe) error {
+			if p.stage.probe == nil {
+				return nil
+			}
+			return p.stage.probe(m, probe)
+		},
+		Report: func(v promote.Progress) {
+			p.stage.mu.Lock()
+			defer p.stage.mu.Unlock()
+			p.told = append(p.told, v)
+		},
+	})
+}
+
+// promoted plans and runs a promotion of a version in a process.
+func (p *process) promoted(version int, change func(*promote.Request)) (promote.Outcome, error) {
+	r := promote.Request{Image: web(version), Channel: production, By: "ada"}
+	if change != nil {
+		change(&r)
+	}
+	pro := p.promoter()
+	plan, err := pro.Plan(context.Background(), r)
+	if err != nil {
+		return promote.Outcome{}, err
+	}
+	return pro.Run(context.Background(), plan)
+}
+
+func (p *process) rolledBack(change func(*promote.RollbackRequest)) (promote.Outcome, error) {
+	r := promote.RollbackRequest{Name: "web", Channel: production, By: "ada", Reason: "it smells"}
+	if change != nil {
+		change(&r)
+	}
+	pro := p.promoter()
+	plan, err := pro.PlanRollback(context.Background(), r)
+	if err != nil {
+		return promote.Outcome{}, err
+	}
+	return pro.Run(context.Background(), plan)
+}
+
+func (p *process) resumed() (promote.Outcome, error) {
+	return p.promoter().Resume(context.Background(), "web", production)
+}
+
+// acted notes an act that no record announced, or that a process made that does not drive the promotion any more.
+func (s *stage) acted(process, what string, r promote.Rollout) {
+	ctx := context.Background()
+	announced := map[string][]promote.Phase{
+		"stage": {promote.Staging}, "start": {promote.Starting, promote.Reverting},
+		"cancel": {promote.Stopping, promote.Reverting}, "rollback": {promote.Reverting},
+	}
+	wrong := func(why string) {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.wrong = append(s.wrong, fmt.Sprintf("%s: %s %s: %s", process, what, r.ID(), why))
+	}
+	var n int
+	if _, err := fmt.Sscanf(r.Promotion, "web@production#%d", &n); err != nil {
+		wrong("it belongs to no promotion")
+		return
+	}
+	records, err := promote.NewRollouts(s.catalog).Of(ctx, promote.Promotion{Channel: production, Number: n, To: bake.Ref{Name: "web"}}, r.Fleet.Name)
+	if err != nil || len(records) == 0 {
+		wrong(fmt.Sprintf("nothing is on record: %v", err))
+		return
+	}
+	last := records[len(records)-1]
+	if a, err := promote.NewActives(s.catalog).Get(ctx, "web", production); last.Driver != process && (err != nil || a.Driver != process) {
+		wrong(fmt.Sprintf("%s drives it: %v", a.Driver, err))
+	}
+	for _, phase := range announced[what] {
+		if last.Phase == phase && last.Back == r.Back {
+			return
+		}
+	}
+	wrong("the record says " + string(last.Phase))
+}
