@@ -93,5 +93,5 @@ func completeSnapshot(ctx context.Context, client *ebs.Client, snapshot string, 
 
 // pollEvery returns how long to wait before the next look at something that has been waited for: short waits first.
 func pollEvery(waited time.Duration) time.Duration {
-	return min(5*time.Second, max(250*time.Millisecond, waited/8))
+	return min(5*time.Second, max(200*time.Millisecond, waited/8))
 }

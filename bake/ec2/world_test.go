@@ -246,10 +246,14 @@ func (w *world) holds(at *target.Target, snapshot string, d bake.Digest) {
 	got, want := w.read(at, snapshot), make([]byte, disk.BlockSize)
 	for index := range (m.Size + disk.BlockSize - 1) / disk.BlockSize {
 		i := slices.IndexFunc(m.Blocks, func(b disk.Block) bool { return b.Index == index })
+		have := got[index]
+		if i < 0 && have == nil {
+			continue
+		}
 		if clear(want); i >= 0 {
 			ok(w.t, w.store.Block(w.t.Context(), m.Blocks[i].Digest, want))
 		}
-		if have := got[index]; have == nil && bake.DigestOf(want) != zero || have != nil && !bytes.Equal(have, want) {
+		if have == nil && m.Blocks[i].Digest != zero || have != nil && !bytes.Equal(have, want) {
 			w.t.Errorf("block %d of %s is not that of the disk", index, snapshot)
 		}
 		delete(got, index)
