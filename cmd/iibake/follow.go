@@ -44,12 +44,12 @@ func (f *follower) step(p promote.Progress) {
 	if f.task != nil {
 		f.endStep(p)
 	}
+	if p.Reason != "" && p.Reason != f.last.Reason {
+		f.rep.Report(bake.Event{Time: time.Now().UTC(), Kind: bake.EventWarn, Image: name, Text: p.Reason})
+	}
 	f.title, f.task = title, nil
 	if title != "" {
 		f.task = bake.StartTask(f.rep, name, title, nil)
-	}
-	if p.Reason != "" && p.Reason != f.last.Reason {
-		f.rep.Report(bake.Event{Time: time.Now().UTC(), Kind: bake.EventWarn, Image: name, Text: p.Reason})
 	}
 }
 
@@ -81,7 +81,7 @@ func stepTitle(p promote.Progress) string {
 		}
 		return "soak after " + wave + ", until " + p.Until.UTC().Format("15:04:05 UTC")
 	case promote.Paused:
-		return strings.TrimSpace("paused by " + p.Active.By + " " + p.Active.Reason)
+		return strings.TrimSuffix("paused by "+p.Active.By+": "+p.Active.Reason, ": ")
 	case promote.Backing:
 		return "bring the fleets back"
 	case promote.Halting:

@@ -34,6 +34,7 @@ func (v planView) markdownFacts(b *strings.Builder, now time.Time) {
 			fmt.Fprintf(b, "| %s | %s |\n", name, escapeMarkdown(value))
 		}
 	}
+	row("commits", v.CommitsNote)
 	row("size", v.size())
 	row("verdict", v.verdict(now))
 	for _, g := range v.Gates {
@@ -44,6 +45,7 @@ func (v planView) markdownFacts(b *strings.Builder, now time.Time) {
 		row("gate "+g.Name, mark+g.Detail)
 	}
 	row("publish", strings.Join(v.Publish, ", "))
+	row("strategy", strings.Join(v.strategies(), "; "))
 	row("reason", v.Promotion.Reason)
 	if !v.There {
 		row("time", v.duration())
@@ -54,11 +56,11 @@ func (v planView) markdownFleets(b *strings.Builder) {
 	if len(v.Fleets) == 0 {
 		return
 	}
-	b.WriteString("\n| wave | fleet | group | instances | launched from | gets | strategy | time | back to |\n|---|---|---|---|---|---|---|---|---|\n")
+	b.WriteString("\n| wave | fleet | group | instances | launched from | gets | time | back to |\n|---|---|---|---|---|---|---|---|\n")
 	for _, f := range v.Fleets {
 		from, back := current(f)
-		fmt.Fprintf(b, "| %d | %s | %s | %d | %s | %s | %s | %s | %s |\n", f.Wave+1, escapeMarkdown(f.Fleet.Name), escapeMarkdown(f.Fleet.Group), f.Instances,
-			escapeMarkdown(from), escapeMarkdown(moves(f)), strategy(f.Fleet.Strategy), ui.Took(time.Duration(f.Estimate)), escapeMarkdown(back))
+		fmt.Fprintf(b, "| %d | %s | %s | %d | %s | %s | %s | %s |\n", f.Wave+1, escapeMarkdown(f.Fleet.Name), escapeMarkdown(f.Fleet.Group), f.Instances,
+			escapeMarkdown(from), escapeMarkdown(moves(f)), estimateOf(f), escapeMarkdown(back))
 	}
 }
 
@@ -75,7 +77,9 @@ func (v planView) markdownDetails(b *strings.Builder) {
 		}
 		b.WriteString("```\n\n</details>\n")
 	}
-	fold(ui.Count(len(v.Commits), "commit"), v.commitLines(plain))
+	if v.CommitsNote == "" {
+		fold(ui.Count(len(v.Commits), "commit"), v.commitLines(plain))
+	}
 	fold(ui.Count(len(v.Packages), "changed package"), v.packageLines(plain))
 }
 

@@ -57,6 +57,7 @@ func (v planView) facts(p ui.Paint, now time.Time) *ui.Table {
 	if len(v.Publish) > 0 {
 		list("publish", []string{"to " + strings.Join(v.Publish, ", ")})
 	}
+	list("strategy", v.strategies())
 	list("reason", []string{v.Promotion.Reason})
 	if !v.There {
 		list("time", []string{v.duration()})
@@ -106,14 +107,10 @@ func gateLines(p ui.Paint, gates []promote.Gate) []string {
 }
 
 func (v planView) fleets(p ui.Paint) *ui.Table {
-	table := ui.NewTable("WAVE", "FLEET", "GROUP", "INSTANCES", "LAUNCHED FROM", "GETS", "STRATEGY", "TIME", "BACK TO")
+	table := ui.NewTable("WAVE", "FLEET", "GROUP", "INSTANCES", "LAUNCHED FROM", "GETS", "TIME", "BACK TO")
 	for _, f := range v.Fleets {
 		from, back := current(f)
-		took := "-"
-		if f.Estimate > 0 && !f.There {
-			took = "~" + ui.Took(time.Duration(f.Estimate))
-		}
-		table.Row(strconv.Itoa(f.Wave+1), p.Name(f.Fleet.Name), f.Fleet.Group, strconv.Itoa(f.Instances), from, moves(f), strategy(f.Fleet.Strategy), took, back)
+		table.Row(strconv.Itoa(f.Wave+1), p.Name(f.Fleet.Name), f.Fleet.Group, strconv.Itoa(f.Instances), from, moves(f), estimateOf(f), back)
 	}
 	return table
 }

@@ -100,11 +100,19 @@ func (v planView) duration() string {
 	if len(v.Fleets) == 0 {
 		return "at once: no fleet follows the channel"
 	}
-	text := "about " + ui.Took(time.Duration(v.Estimate)) + " in " + ui.Count(v.waves(), "wave")
+	text := "about " + roughly(v.Estimate) + " in " + ui.Count(v.waves(), "wave")
 	if soak := v.Promotion.Soak; soak > 0 && !v.Promotion.Back {
-		text += ", each watched for " + ui.Took(time.Duration(soak))
+		text += ", each watched for " + soak.String()
 	}
 	return text
+}
+
+// roughly writes an estimate: to minutes, where it is some of them.
+func roughly(d bake.Duration) string {
+	if time.Duration(d) < 2*time.Minute {
+		return ui.Took(time.Duration(d))
+	}
+	return bake.Duration(time.Duration(d).Round(time.Minute)).String()
 }
 
 // size says how large the disk is, and how much of it is new.
@@ -165,7 +173,7 @@ func strategy(s promote.Strategy) string {
 		words = append(words, "checkpoints "+strings.Join(at, " "))
 	}
 	if s.Soak > 0 {
-		words = append(words, "soak "+ui.Took(time.Duration(s.Soak)))
+		words = append(words, "soak "+s.Soak.String())
 	}
 	if len(s.Alarms) > 0 {
 		words = append(words, ui.Count(len(s.Alarms), "alarm"))
@@ -174,6 +182,33 @@ func strategy(s promote.Strategy) string {
 		words = append(words, ui.Count(len(s.Probes), "probe"))
 	}
 	return strings.Join(words, ", ")
+}
+
+// estimateOf says how long a fleet takes.
+func estimateOf(f promote.FleetPlan) string {
+	if f.There || f.Estimate == 0 {
+		return "-"
+	}
+	return "~" + roughly(f.Estimate)
+}
+
+// strategies says how the instances of the fleets are replaced: once, where it is the same for all.
+func (v planView) strategies() []string {
+	var lines []string
+	by := map[string][]string{}
+	for _, f := range v.Fleets {
+		words := strategy(f.Fleet.Strategy)
+		if by[words] == nil {
+			lines = append(lines, words)
+		}
+		by[words] = append(by[words], f.Fleet.Name)
+	}
+	if len(lines) > 1 {
+		for i, words := range lines {
+			lines[i] = strings.Join(by[words], ", ") + ": " + words
+		}
+	}
+	return lines
 }
 
 // moves says from which to which version the launch templates of a fleet go.

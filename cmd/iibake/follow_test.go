@@ -1,0 +1,72 @@
+package main
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/iibake/iibake/cmd/iibake/internal/ui"
+	"github.com/iibake/iibake/cmd/iibake/internal/uitest"
+	"github.com/iibake/iibake/promote"
+)
+
+// looks is a promotion in two waves: the second one fails, and the first goes back.
+func looks() []promote.Progress {
+	p := fullPlan().Promotion
+	p.Number = 7
+	step := func(seconds int, s promote.Step, wave int, reason string, fleets ...promote.FleetProgress) promote.Progress {
+		return promote.Progress{Promotion: p, Step: s, Wave: wave, Reason: reason, Fleets: fleets, At: planned.Add(time.Duration(seconds) * time.Second)}
+	}
+	fleet := func(name string, phase promote.Phase, old, fresh int) promote.FleetProgress {
+		return promote.FleetProgress{Fleet: name, Phase: phase, Old: old, New: fresh, Healthy: old + fresh, Desired: old + fresh, Since: planned}
+	}
+	canary, eu := "web-canary", "web-eu"
+	all := []promote.Progress{
+		step(0, promote.Publishing, 0, ""),
+		step(5, promote.Moving, 0, "", fleet(canary, promote.Staging, 1, 0), fleet(eu, promote.Planned, 12, 0)),
+		step(15, promote.Moving, 0, "", fleet(canary, promote.Refreshing, 1, 1), fleet(eu, promote.Planned, 12, 0)),
+		step(65, promote.Watching, 0, "", fleet(canary, promote.Done, 0, 1), fleet(eu, promote.Planned, 12, 0)),
+		step(70, promote.Watching, 0, "", fleet(canary, promote.Done, 0, 1), fleet(eu, promote.Planned, 12, 0)),
+		step(80, promote.Paused, 1, "", fleet(canary, promote.Done, 0, 1), fleet(eu, promote.Planned, 12, 0)),
+		step(90, promote.Moving, 1, "", fleet(canary, promote.Done, 0, 1), fleet(eu, promote.Refreshing, 12, 0)),
+		step(99, promote.Backing, 1, "web-eu: probe: status 500", fleet(canary, promote.Returning, 0, 1), fleet(eu, promote.Returning, 11, 1)),
+		step(150, promote.Backing, 1, "web-eu: probe: status 500", fleet(canary, promote.RolledBack, 1, 0), fleet(eu, promote.RolledBack, 12, 0)),
+		step(151, promote.Ended, 1, "", fleet(canary, promote.RolledBack, 1, 0), fleet(eu, promote.RolledBack, 12, 0)),
+	}
+	all[5].Active = promote.Active{By: "grace", Reason: "lunch"}
+	return all
+}
+
+func TestFollower(t *testing.T) {
+	var b strings.Builder
+	rep, err := ui.New(&b, ui.Options{Mode: ui.Plain})
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := newFollower(rep)
+	for _, look := range looks() {
+		f.take(look)
+	}
+	uitest.Golden(t, "follow", strings.ReplaceAll(b.String(), "in 0.0s", "in TIME"))
+	if got := f.arrived(); len(got) != 0 {
+		t.Errorf("arrived: %q", got)
+	}
+}
+
+func TestStepTitle(t *testing.T) {
+	p := looks()[1]
+	p.Promotion.Waves[0] = append(p.Promotion.Waves[0], webMember("b"), webMember("c"), webMember("d"), webMember("e"), webMember("f"))
+	if got := stepTitle(p); got != "wave 1 of 2: web-canary, b, c, d and 2 more" {
+		t.Errorf("got %q", got)
+	}
+	p.Step, p.Until = promote.Watching, planned
+	if got := stepTitle(p); got != "soak after wave 1 of 2, until 12:00:00 UTC" {
+		t.Errorf("got %q", got)
+	}
+	for _, s := range []promote.Step{promote.Finishing, promote.Halting, promote.Ended} {
+		p.Step = s
+		if got := stepTitle(p); (got == "") != (s == promote.Ended) {
+			t.Errorf("%s: got %q", s, got)
+		}
+	}
+}
