@@ -20,6 +20,7 @@ import (
 	"github.com/iibake/iibake/bake/template"
 	"github.com/iibake/iibake/cmd/iibake/internal/ui"
 	"github.com/iibake/iibake/promote"
+	"github.com/iibake/iibake/promote/asg"
 	"github.com/iibake/iibake/promote/asg/alias"
 )
 
@@ -82,7 +83,7 @@ func (e *engine) fleets() func(context.Context, promote.Member) (promote.Fleet, 
 		if err != nil {
 			return nil, err
 		}
-		return nil, fmt.Errorf("fleet %s in %s, image %v: %w", m.Name, t.Name, known.image(ctx, ""), errors.ErrUnsupported) // promote/asg comes
+		return asg.New(t, m, known.image), nil
 	}
 }
 
