@@ -19,7 +19,7 @@ func (v *view) judgeFleet(st *standing, m Member, f FleetStatus, g Group) {
 	if st.moves(m) {
 		return
 	}
-	v.judgeLaunch(d, st, f)
+	v.judgeLaunch(d, st, f, g)
 	v.judgeInstances(d, f, g)
 	v.judgeTemplate(d, st, f)
 }
@@ -71,14 +71,16 @@ func (d Drift) refreshing(v *view, f FleetStatus) {
 }
 
 // judgeLaunch compares what the group launches from with what the channel holds, and with what the last rollout left.
-func (v *view) judgeLaunch(d Drift, st *standing, f FleetStatus) {
+func (v *view) judgeLaunch(d Drift, st *standing, f FleetStatus, g Group) {
 	d.Kind = DriftLaunch
 	for _, l := range f.Current {
 		left := leftBy(st.last, f.Fleet, l)
 		by := ""
 		if left.version != "" && l.Version != "" && left.version != l.Version {
 			by = fmt.Sprintf("; iibake left it at version %s, in %s", left.version, left.promotion)
-			d.Template, d.Version = l.Template, left.version
+			if d.Template, d.Version = l.Template, left.version; g.Mixed {
+				d.Template, d.Version = "", "" // one command does not mend a policy
+			}
 		}
 		wrong := st.held != nil && l.AMI != "" && (l.Image == nil || *l.Image != *st.held)
 		if !wrong && by == "" {

@@ -61,6 +61,7 @@ type Group struct {
 	Name      string     `json:"name"`
 	Desired   int        `json:"desired"`
 	Current   []Launch   `json:"current"` // what its next instances are launched from; their AMI is empty where nobody knows
+	Mixed     bool       `json:"mixed,omitempty"` // by a mixed instances policy
 	Instances []Instance `json:"instances"`
 	Refresh   *Refresh   `json:"refresh,omitempty"` // that runs now; nil where there is none, or none was found
 	Asked     bool       `json:"asked,omitempty"`   // whether AWS was asked for its refreshes: without that, Refresh is nil

@@ -48,7 +48,7 @@ func (s *site) groups(ctx context.Context) error {
 
 func groupOf(g astypes.AutoScalingGroup) promote.Group {
 	name := aws.ToString(g.AutoScalingGroupName)
-	found := promote.Group{Name: name, Desired: int(aws.ToInt32(g.DesiredCapacity)), Current: launchesOf(g)}
+	found := promote.Group{Name: name, Desired: int(aws.ToInt32(g.DesiredCapacity)), Current: launchesOf(g), Mixed: g.MixedInstancesPolicy != nil}
 	for _, in := range g.Instances {
 		one := promote.Instance{
 			ID: aws.ToString(in.InstanceId), AMI: aws.ToString(in.ImageId), Group: name,

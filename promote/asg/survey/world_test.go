@@ -1,0 +1,293 @@
+package survey_test
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/base64"
+	"fmt"
+	"net/http"
+	"runtime"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/autoscaling"
+	astypes "github.com/aws/aws-sdk-go-v2/service/autoscaling/types"
+	"github.com/aws/aws-sdk-go-v2/service/ebs"
+	ebstypes "github.com/aws/aws-sdk-go-v2/service/ebs/types"
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	ec2types "github.com/aws/aws-sdk-go-v2/service/ec2/types"
+	"github.com/aws/aws-sdk-go-v2/service/ssm"
+	ssmtypes "github.com/aws/aws-sdk-go-v2/service/ssm/types"
+
+	"github.com/iibake/iibake/bake"
+	"github.com/iibake/iibake/bake/catalog"
+	"github.com/iibake/iibake/bake/ec2/target"
+	"github.com/iibake/iibake/promote"
+	"github.com/iibake/iibake/promote/asg/survey"
+	"github.com/iibake/iibake/test"
+	"github.com/iibake/iibake/test/localcloud"
+)
+
+// parameter is the alias of production.
+const parameter = "/images/web/production"
+
+// world is a simulated cloud with the places that a project has in it, and the project's catalog: two versions of an image, of which
+// production holds the first.
+type world struct {
+	t       testing.TB
+	cloud   *localcloud.Cloud
+	catalog catalog.Catalog
+	through http.RoundTripper
+	specs   []target.Spec
+	waves   [][]promote.Member
+	places  map[string]*place // by target
+
+	mu    sync.Mutex
+	calls map[string]int // by target
+}
+
+// place is what a target has.
+type place struct {
+	*target.Target
+
+	amis     [3]string // of both versions, and one that iibake did not make
+	template string
+}
+
+func ok(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func image(n int) bake.Ref {
+	return bake.Ref{Name: "web", Version: fmt.Sprintf("2026.11.%02d-1-gabc1234", n)}
+}
+
+func newWorld(t testing.TB) *world {
+	t.Helper()
+	cloud, err := localcloud.New(localcloud.Config{Simulate: true, Seed: 1})
+	ok(t, err)
+	t.Cleanup(func() { _ = cloud.Close() })
+	c, err := catalog.OpenDir(t.TempDir())
+	ok(t, err)
+	w := &world{t: t, cloud: cloud, catalog: c, through: cloud.Client().Transport, places: map[string]*place{}, calls: map[string]int{}}
+	for n := 1; n <= 2; n++ {
+		w.bake(n, nil)
+	}
+	w.promote(promote.Promotion{To: image(1)})
+	return w
+}
+
+// bake puts an image on record that passed its tests.
+func (w *world) bake(n int, parent *bake.Ref) {
+	w.t.Helper()
+	img := bake.Image{
+		Ref: image(n), Key: bake.DigestOf([]byte{byte(n), 1}), Disk: bake.DigestOf([]byte{byte(n)}), Commit: strings.Repeat("a", 40), Created: w.cloud.Now().Add(-time.Duration(10-n) * 24 * time.Hour), Parent: parent,
+	}
+	_, err := bake.NewImages(w.catalog).Record(w.t.Context(), img, nil)
+	ok(w.t, err)
+	ok(w.t, test.NewVerdicts(w.catalog).Record(w.t.Context(), test.Verdict{
+		Image: img.Ref, Disk: img.Disk, At: img.Created, Results: []test.Result{{Boot: "bios", Name: "ssh", Status: test.Pass}},
+	}))
+}
+
+// promote moves production as if fleets had followed.
+func (w *world) promote(p promote.Promotion) promote.Promotion {
+	w.t.Helper()
+	p.Channel, p.By, p.At = "production", "ada", w.cloud.Now()
+	p, err := promote.NewChannels(w.catalog).Move(w.t.Context(), p)
+	ok(w.t, err)
+	return p
+}
+
+func (w *world) options() target.Options {
+	return target.Options{Transport: w.through, Observe: func(c target.Call) {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		w.calls[c.Target]++
+	}}
+}
+
+// clock lets preparations wait for limits on the cloud's clock.
+func (w *world) clock(o target.Options) target.Options {
+	o.Now, o.Sleep = w.cloud.Now, func(_ context.Context, d time.Duration) error { return w.cloud.Advance(d) }
+	o.Transport, o.Observe = w.cloud.Client().Transport, nil
+	return o
+}
+
+// add makes a target with both images and a launch template, whose first version has the first image.
+func (w *world) add(account, region string) *place {
+	w.t.Helper()
+	spec := target.Spec{
+		Name: account[:4] + "-" + region, Endpoint: "http://localhost", Region: region, AccessKey: "111122223333",
+		RoleARN: "arn:aws:iam::" + account + ":role/iibake",
+	}
+	w.specs = append(w.specs, spec)
+	t, err := target.NewSet([]target.Spec{spec}, w.clock(target.Options{})).Get(w.t.Context(), spec.Name)
+	ok(w.t, err)
+	p := &place{Target: t}
+	w.places[spec.Name] = p
+	snapshot := w.snapshot(t)
+	for i := range p.amis {
+		p.amis[i] = w.register(t, "web-"+strconv.Itoa(i+1), snapshot)
+	}
+	for i, ami := range p.amis[:2] {
+		w.publish(p, image(i+1), ami)
+	}
+	made, err := t.EC2().CreateLaunchTemplate(w.t.Context(), &ec2.CreateLaunchTemplateInput{LaunchTemplateName: aws.String("web"), LaunchTemplateData: data(p.amis[0])})
+	ok(w.t, err)
+	p.template = *made.LaunchTemplate.LaunchTemplateId
+	_, err = t.SSM().PutParameter(w.t.Context(), &ssm.PutParameterInput{Name: aws.String(parameter), Value: &p.amis[0], Type: ssmtypes.ParameterTypeString})
+	ok(w.t, err)
+	return p
+}
+
+func (w *world) publish(p *place, ref bake.Ref, ami string) {
+	w.t.Helper()
+	ok(w.t, bake.NewArtifacts(w.catalog).Record(w.t.Context(), bake.Artifact{
+		Image: ref, Endpoint: p.Endpoint, Account: p.Account, Region: p.Region, AMI: ami, Snapshot: "snap-1", At: w.cloud.Now(),
+	}))
+}
+
+func data(ami string) *ec2types.RequestLaunchTemplateData {
+	return &ec2types.RequestLaunchTemplateData{ImageId: &ami, InstanceType: ec2types.InstanceTypeT3Micro}
+}
+
+// version makes another version of the place's launch template.
+func (w *world) version(p *place, ami string) string {
+	w.t.Helper()
+	out, err := p.EC2().CreateLaunchTemplateVersion(w.t.Context(), &ec2.CreateLaunchTemplateVersionInput{LaunchTemplateId: &p.template, LaunchTemplateData: data(ami)})
+	ok(w.t, err)
+	return strconv.FormatInt(*out.LaunchTemplateVersion.VersionNumber, 10)
+}
+
+func (p *place) spec(version string) *astypes.LaunchTemplateSpecification {
+	return &astypes.LaunchTemplateSpecification{LaunchTemplateId: &p.template, Version: &version}
+}
+
+// group makes a group, which is a fleet of the first wave.
+func (w *world) group(p *place, name, version string, size int) promote.Member {
+	w.t.Helper()
+	_, err := p.AutoScaling().CreateAutoScalingGroup(w.t.Context(), &autoscaling.CreateAutoScalingGroupInput{
+		AutoScalingGroupName: &name, MinSize: aws.Int32(0), MaxSize: aws.Int32(int32(2*size + 2)), DesiredCapacity: aws.Int32(int32(size)),
+		AvailabilityZones: []string{p.Region + "a", p.Region + "b"}, HealthCheckGracePeriod: aws.Int32(0), LaunchTemplate: p.spec(version),
+	})
+	ok(w.t, err)
+	m := promote.Member{Name: p.Name + "-" + name, Target: p.Name, Group: name, Image: "web"}
+	if len(w.waves) == 0 {
+		w.waves = [][]promote.Member{nil}
+	}
+	w.waves[0] = append(w.waves[0], m)
+	return m
+}
+
+// update makes a group launch from another version, as somebody may who does not know of iibake.
+func (w *world) update(p *place, name, version string) {
+	w.t.Helper()
+	_, err := p.AutoScaling().UpdateAutoScalingGroup(w.t.Context(), &autoscaling.UpdateAutoScalingGroupInput{AutoScalingGroupName: &name, LaunchTemplate: p.spec(version)})
+	ok(w.t, err)
+}
+
+func (w *world) advance(d time.Duration) {
+	w.t.Helper()
+	ok(w.t, w.cloud.Advance(d))
+}
+
+func (w *world) register(t *target.Target, name, snapshot string) string {
+	w.t.Helper()
+	out, err := t.EC2().RegisterImage(w.t.Context(), &ec2.RegisterImageInput{
+		Name: &name, Architecture: ec2types.ArchitectureValuesX8664, RootDeviceName: aws.String("/dev/xvda"), VirtualizationType: aws.String("hvm"), EnaSupport: aws.Bool(true),
+		BlockDeviceMappings: []ec2types.BlockDeviceMapping{{DeviceName: aws.String("/dev/xvda"), Ebs: &ec2types.EbsBlockDevice{SnapshotId: &snapshot}}},
+	})
+	ok(w.t, err)
+	return *out.ImageId
+}
+
+// snapshot writes a snapshot of one block.
+func (w *world) snapshot(t *target.Target) string {
+	w.t.Helper()
+	out, err := t.EBS().StartSnapshot(w.t.Context(), &ebs.StartSnapshotInput{VolumeSize: aws.Int64(1), Timeout: aws.Int32(4320)})
+	ok(w.t, err)
+	block := make([]byte, 512<<10)
+	sum := sha256.Sum256(block)
+	_, err = t.EBS().PutSnapshotBlock(w.t.Context(), &ebs.PutSnapshotBlockInput{
+		SnapshotId: out.SnapshotId, BlockIndex: aws.Int32(0), BlockData: strings.NewReader(string(block)), DataLength: aws.Int32(int32(len(block))),
+		Checksum: aws.String(base64.StdEncoding.EncodeToString(sum[:])), ChecksumAlgorithm: ebstypes.ChecksumAlgorithmChecksumAlgorithmSha256,
+	})
+	ok(w.t, err)
+	_, err = t.EBS().CompleteSnapshot(w.t.Context(), &ebs.CompleteSnapshotInput{SnapshotId: out.SnapshotId, ChangedBlocksCount: aws.Int32(1)})
+	ok(w.t, err)
+	for limit := time.Now().Add(time.Minute); time.Now().Before(limit); runtime.Gosched() { // blocks are put together beside the clock
+		seen, err := t.EC2().DescribeSnapshots(w.t.Context(), &ec2.DescribeSnapshotsInput{SnapshotIds: []string{*out.SnapshotId}})
+		ok(w.t, err)
+		if seen.Snapshots[0].State == ec2types.SnapshotStateCompleted {
+			return *out.SnapshotId
+		}
+		w.advance(time.Second)
+	}
+	w.t.Fatalf("snapshot %s does not become complete", *out.SnapshotId)
+	return ""
+}
+
+// look returns the status of production, asked by a process that knows nothing yet.
+func (w *world) look() promote.Status {
+	w.t.Helper()
+	set := target.NewSet(w.specs, w.options())
+	s, err := promote.Look(w.t.Context(), promote.StatusConfig{
+		Catalog: w.catalog, Now: w.cloud.Now(), Survey: survey.Surveyor{Open: set.Get}.Survey,
+		Watched: []promote.Watched{{Image: "web", Rule: promote.Rule{Channel: "production", Waves: w.waves, Parameter: parameter}}},
+	})
+	ok(w.t, err)
+	return s
+}
+
+// kinds returns the kinds of drift with the fleets, as a notice in brackets.
+func kinds(s promote.Status) []string {
+	all := []string{}
+	for _, d := range s.Drift {
+		text := strings.TrimSpace(string(d.Kind) + " " + d.Fleet)
+		if d.Notice {
+			text = "(" + text + ")"
+		}
+		all = append(all, text)
+	}
+	return all
+}
+
+func desired(p *place, version string) *astypes.DesiredConfiguration {
+	return &astypes.DesiredConfiguration{LaunchTemplate: p.spec(version)}
+}
+
+// run starts an instance by hand.
+func (w *world) run(p *place, ami string) {
+	w.t.Helper()
+	_, err := p.EC2().RunInstances(w.t.Context(), &ec2.RunInstancesInput{
+		ImageId: &ami, InstanceType: ec2types.InstanceTypeT3Micro, MinCount: aws.Int32(1), MaxCount: aws.Int32(1),
+	})
+	ok(w.t, err)
+}
+
+// put changes the alias of the channel.
+func (w *world) put(p *place, ami string) {
+	w.t.Helper()
+	_, err := p.SSM().PutParameter(w.t.Context(), &ssm.PutParameterInput{Name: aws.String(parameter), Value: &ami, Type: ssmtypes.ParameterTypeString, Overwrite: aws.Bool(true)})
+	ok(w.t, err)
+}
+
+// instances returns those of the group web.
+func (w *world) instances(p *place) []string {
+	w.t.Helper()
+	out, err := p.AutoScaling().DescribeAutoScalingGroups(w.t.Context(), &autoscaling.DescribeAutoScalingGroupsInput{AutoScalingGroupNames: []string{"web"}})
+	ok(w.t, err)
+	var all []string
+	for _, in := range out.AutoScalingGroups[0].Instances {
+		all = append(all, *in.InstanceId)
+	}
+	return all
+}
