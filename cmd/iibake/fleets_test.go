@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"errors"
+	"path/filepath"
 	"regexp"
 	"strconv"
 	"strings"
@@ -20,13 +21,18 @@ import (
 	ec2types "github.com/aws/aws-sdk-go-v2/service/ec2/types"
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"github.com/iibake/iibake/bake"
+	"github.com/iibake/iibake/bake/catalog"
+	"github.com/iibake/iibake/bake/disk"
+	"github.com/iibake/iibake/promote"
+	"github.com/iibake/iibake/test"
 	"github.com/iibake/iibake/test/localcloud/admin"
 	"github.com/iibake/iibake/test/localcloud/daemon"
 )
 
 // fleetCommands are those of the stories of promotions.
 func fleetCommands() map[string]func(*testscript.TestScript, bool, []string) {
-	return map[string]func(*testscript.TestScript, bool, []string){"group": group, "advance": advance, "until": until, "faults": faults}
+	return map[string]func(*testscript.TestScript, bool, []string){"group": group, "advance": advance, "until": until, "faults": faults, "version": newVersion}
 }
 
 // patience is how long a story waits for what must come.
@@ -45,6 +51,37 @@ func hallOf(p daemon.Process) hall {
 		Credentials: credentials.NewStaticCredentialsProvider(defaultAccount, "x", ""),
 	}
 	return hall{ec2.NewFromConfig(config), ebs.NewFromConfig(config), autoscaling.NewFromConfig(config)}
+}
+
+// newVersion records a version of the image web, baked from the newest commit of the project in the current folder, that passed its tests and
+// entered candidate: version CATALOG VERSION
+func newVersion(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: version CATALOG VERSION")
+	}
+	ctx, dir := context.Background(), ts.MkAbs(args[0])
+	c, err := catalog.OpenDir(dir)
+	ts.Check(err)
+	store, err := disk.Open(filepath.Join(dir, "store"))
+	ts.Check(err)
+	defer func() { _ = store.Close() }()
+	digest, err := importDisk(ctx, store, args[1])
+	ts.Check(err)
+	commit, err := bake.ReadCommit(ctx, ts.MkAbs("."))
+	ts.Check(err)
+	img, err := bake.NewImages(c).Record(ctx, bake.Image{
+		Ref: bake.Ref{Name: "web", Version: args[1]}, Arch: bake.AMD64, Key: bake.DigestOf([]byte(args[1])), Disk: digest, Commit: commit.Hash,
+		Size: 8 * bake.MiB, Stored: 512 * bake.KiB, Template: "images/web.yaml", Created: time.Now().UTC(),
+	}, []bake.Package{{Name: "nginx", Version: args[1][:10], Arch: "amd64"}})
+	ts.Check(err)
+	v := test.Verdict{Image: img.Ref, Disk: img.Disk, At: img.Created, Results: []test.Result{{Boot: "bios", Name: "ssh", Status: test.Pass}}}
+	ts.Check(test.NewVerdicts(c).Record(ctx, v))
+	p := promote.Promotion{Channel: promote.Candidate, To: img.Ref, By: "ada", At: img.Created}
+	if held, err := promote.NewChannels(c).Get(ctx, "web", promote.Candidate); err == nil {
+		p.From = &held
+	}
+	_, err = promote.NewChannels(c).Move(ctx, p)
+	ts.Check(err)
 }
 
 // group makes groups of instances that somebody made without iibake: group FOLDER SIZE [VERSION=$Latest] NAME...

@@ -29,7 +29,7 @@ func newFollower(rep ui.Reporter) *follower {
 func (f *follower) take(p promote.Progress) {
 	f.step(p)
 	for _, fleet := range p.Fleets {
-		f.fleet(fleet, p.At)
+		f.fleet(fleet, p)
 	}
 	f.last = p
 }
@@ -71,6 +71,9 @@ func stepTitle(p promote.Progress) string {
 	case promote.Publishing:
 		return "publish"
 	case promote.Moving:
+		if p.Promotion.Back {
+			return "bring back " + memberNames(slices.Concat(p.Promotion.Waves...))
+		}
 		if p.Wave < waves {
 			return wave + ": " + memberNames(p.Promotion.Waves[p.Wave])
 		}
@@ -108,9 +111,9 @@ func memberNames(members []promote.Member) string {
 }
 
 // fleet shows a fleet that has begun, and its end once.
-func (f *follower) fleet(p promote.FleetProgress, now time.Time) {
-	end := endingOf(p.Phase)
-	if p.Phase == promote.Planned || end != ui.GoesOn && f.ended[p.Fleet] == p.Phase {
+func (f *follower) fleet(p promote.FleetProgress, of promote.Progress) {
+	end, now := endingOf(p.Phase, of.Promotion.Back), of.At
+	if p.Phase == "" || p.Phase == promote.Planned || end != ui.GoesOn && f.ended[p.Fleet] == p.Phase {
 		return
 	}
 	delete(f.ended, p.Fleet)
@@ -130,11 +133,15 @@ func (f *follower) fleet(p promote.FleetProgress, now time.Time) {
 	})
 }
 
-func endingOf(p promote.Phase) ui.Ending {
+// endingOf says what a phase is the end of. On the way back, to be back is to have arrived.
+func endingOf(p promote.Phase, back bool) ui.Ending {
 	switch p {
 	case promote.Done:
 		return ui.Arrived
 	case promote.RolledBack:
+		if back {
+			return ui.Arrived
+		}
 		return ui.TurnedBack
 	case promote.Failed:
 		return ui.Stuck
@@ -147,7 +154,7 @@ func endingOf(p promote.Phase) ui.Ending {
 func (f *follower) arrived() []string {
 	var names []string
 	for _, fleet := range f.last.Fleets {
-		if fleet.Phase == promote.Done {
+		if endingOf(fleet.Phase, f.last.Promotion.Back) == ui.Arrived {
 			names = append(names, fleet.Fleet)
 		}
 	}

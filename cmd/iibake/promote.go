@@ -218,16 +218,24 @@ func (e *engine) writeEnding(con *console, c *cli.Context, p promote.Promotion, 
 	if colour == nil {
 		colour = paint.Bold
 	}
-	line := fmt.Sprintf("%s: %s", p.ID(), colour(string(o.Result)))
+	word, rest := string(o.Result), o.Reason
 	if o.Result == promote.Promoted {
-		line += ": " + string(p.Channel) + " holds " + p.To.String()
-		if p.Only {
-			line = fmt.Sprintf("%s: %s: %s", p.ID(), colour("moved"), strings.Join(e.follow.arrived(), ", "))
-		}
-	} else if o.Reason != "" {
-		line += ": " + o.Reason
+		word, rest = e.gladWord(p)
 	}
+	line := strings.TrimSuffix(fmt.Sprintf("%s: %s: %s", p.ID(), colour(word), rest), ": ")
 	return con.printf("%s\n", line)
+}
+
+// gladWord says what became of a promotion that ended as it was meant to.
+func (e *engine) gladWord(p promote.Promotion) (word, rest string) {
+	word, rest = "promoted", string(p.Channel)+" holds "+p.To.String()
+	if p.Back {
+		word = "went back"
+	}
+	if p.Only {
+		rest = strings.Join(e.follow.arrived(), ", ")
+	}
+	return word, rest
 }
 
 // withNext says what to do about a promotion that did not end well.

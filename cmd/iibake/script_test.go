@@ -60,6 +60,7 @@ func setup(e *testscript.Env) error {
 		{"GITHUB_ACTIONS", ""},
 		{"TERM", "xterm"},
 		{"XDG_STATE_HOME", filepath.Join(e.WorkDir, ".state")},
+		{"STATE", filepath.Join(e.WorkDir, ".state", "iibake", "local")},
 	} {
 		e.Setenv(pair[0], pair[1])
 	}

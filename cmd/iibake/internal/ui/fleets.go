@@ -35,8 +35,11 @@ const (
 	Stuck      Ending = "failed"
 )
 
-// counts writes how many instances of which kind there are.
+// counts writes how many instances of which kind there are, or nothing where nobody has looked yet.
 func (f Fleet) counts() string {
+	if f.Old+f.New+f.Desired == 0 {
+		return ""
+	}
 	return fmt.Sprintf("%d old %d new %d/%d healthy", f.Old, f.New, f.Healthy, f.Desired)
 }
 
@@ -145,10 +148,11 @@ func (r *plain) Show(f Fleet) {
 	}
 	r.fleets[f.Name] = f
 	_, colour := r.p.ending(f.End)
-	text := fmt.Sprintf("%s: %s, %s", f.Phase, f.counts(), f.clock(f.Time))
+	phase := f.Phase
 	if f.Percent > 0 {
-		text = fmt.Sprintf("%s %d%%: %s, %s", f.Phase, f.Percent, f.counts(), f.clock(f.Time))
+		phase += fmt.Sprintf(" %d%%", f.Percent)
 	}
+	text := phase + ": " + joinNonEmpty(", ", f.counts(), f.clock(f.Time))
 	if f.Reason != "" {
 		text += ": " + f.Reason
 	}
