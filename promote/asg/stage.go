@@ -81,7 +81,7 @@ func (f *Fleet) move(ctx context.Context, r promote.Rollout, part []place) (prom
 	if v == nil {
 		return promote.Move{}, fmt.Errorf("%w: launch template %s has no version %s any more", bake.ErrRefused, part[0].use.template, part[0].use.version)
 	}
-	if from, ok := stagedFrom(v.text); ok && strings.HasPrefix(v.text, mark(r, v.template, from)) {
+	if from, ok := stagedFrom(v.text); ok && strings.HasPrefix(v.text, mark(v.template, from, r.AMI)) && strings.HasSuffix(v.text, author(r)) {
 		return f.moved(ctx, r, v, from)
 	}
 	m := promote.Move{Template: v.template, Name: v.name, From: v.number, To: v.number, FromAMI: v.ami, ToAMI: r.AMI}
@@ -116,9 +116,10 @@ func (f *Fleet) moved(ctx context.Context, r promote.Rollout, v *version, from s
 	return m, err
 }
 
-// newVersion returns the number of the version that the rollout made of v, with another image, and makes it where it has not yet.
+// newVersion returns the number of a version that iibake made of v, with another image, and makes it where there is none: a rollout that is
+// tried again, or comes after one that was rolled back, finds what the one before it made.
 func (f *Fleet) newVersion(ctx context.Context, r promote.Rollout, v *version, ami string) (string, error) {
-	text := mark(r, v.template, v.number)
+	text := mark(v.template, v.number, ami)
 	if found, err := f.staged(ctx, v, text, ami); err != nil || found != "" {
 		return found, err
 	}
@@ -126,9 +127,9 @@ func (f *Fleet) newVersion(ctx context.Context, r promote.Rollout, v *version, a
 		return "", err
 	}
 	out, err := f.t.EC2().CreateLaunchTemplateVersion(ctx, &ec2.CreateLaunchTemplateVersionInput{
-		LaunchTemplateId: &v.template, SourceVersion: &v.number, ClientToken: aws.String(digest(text, ami)),
+		LaunchTemplateId: &v.template, SourceVersion: &v.number, ClientToken: aws.String(digest(text)),
 		LaunchTemplateData: &ec2types.RequestLaunchTemplateData{ImageId: &ami},
-		VersionDescription: aws.String(fmt.Sprintf("%.*s", maxDescription, text+": "+r.To.String()+" for "+r.ID())),
+		VersionDescription: aws.String(fmt.Sprintf("%.*s", maxDescription, text+": "+r.To.String()+author(r))),
 	})
 	if err != nil {
 		return "", fmt.Errorf("new version of launch template %s: %w", v.name, err)
@@ -167,10 +168,13 @@ func (f *Fleet) tag(ctx context.Context, r promote.Rollout, template string) err
 // maxTag is how long the value of a tag may be.
 const maxTag = 256
 
-// mark begins the description of a version that a rollout made: it is the same whenever it is made again, and no other rollout has it.
-func mark(r promote.Rollout, template, from string) string {
-	return "iibake " + digest(r.ID(), template, from)[:20] + " from " + from
+// mark begins the description of a version that iibake made: it says of what, and with which image.
+func mark(template, from, ami string) string {
+	return "iibake " + digest(template, from, ami)[:20] + " from " + from
 }
+
+// author ends it: it says which rollout made the version first.
+func author(r promote.Rollout) string { return " for " + r.ID() }
 
 // stagedFrom returns the version that one with such a description was made of.
 func stagedFrom(text string) (string, bool) {
