@@ -162,11 +162,12 @@ func (j job) own(ctx context.Context, at *target.Target, source *bake.Artifact) 
 		img = nil
 	}
 	if img == nil {
-		make := func() (*ec2types.Image, error) { return j.upload(ctx, at, e) }
-		if source != nil {
-			make = func() (*ec2types.Image, error) { return j.copy(ctx, at, e, *source) }
+		if source == nil {
+			img, err = j.upload(ctx, at, e)
+		} else {
+			img, err = j.copy(ctx, at, e, *source)
 		}
-		if img, err = make(); err != nil {
+		if err != nil {
 			return nil, err
 		}
 	}

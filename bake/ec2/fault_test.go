@@ -80,7 +80,8 @@ func answer(r *http.Request, status int, codes map[string]string) *http.Response
 			service = s
 		}
 	}
-	header, body := http.Header{}, ""
+	var body string
+	header := http.Header{}
 	switch code := codes[service]; service {
 	case "ec2":
 		body = fmt.Sprintf(`<Response><Errors><Error><Code>%s</Code><Message>no</Message></Error></Errors><RequestID>1</RequestID></Response>`, code)
@@ -123,7 +124,7 @@ func (m mortal) Get(ctx context.Context, key string) ([]byte, error) {
 	return m.Catalog.Get(ctx, key)
 }
 
-func (m mortal) change(make func() error) error {
+func (m mortal) change(do func() error) error {
 	if m.c.dead.Load() {
 		return errKilled
 	}
@@ -132,9 +133,9 @@ func (m mortal) change(make func() error) error {
 		if m.c.fate == killsFirst {
 			return errKilled
 		}
-		return errors.Join(make(), errKilled)
+		return errors.Join(do(), errKilled)
 	}
-	return make()
+	return do()
 }
 
 // steps returns how many steps publishing has where nothing happens.

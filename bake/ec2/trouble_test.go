@@ -21,9 +21,9 @@ import (
 )
 
 // encrypt has an account encrypt every new snapshot, by a key of its own or by that of AWS.
-func (w *world) encrypt(name, key string) {
+func (w *world) encrypt(key string) {
 	w.t.Helper()
-	client := w.target(name).EC2()
+	client := w.target("eu").EC2()
 	_, err := client.EnableEbsEncryptionByDefault(w.t.Context(), &awsec2.EnableEbsEncryptionByDefaultInput{})
 	ok(w.t, err)
 	if key != "" {
@@ -38,7 +38,7 @@ const ownKey = "arn:aws:kms:eu-west-1:111122223333:key/12345678-1234-1234-1234-1
 func TestEncryptionByDefault(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, "")
-	w.encrypt("eu", "")
+	w.encrypt("")
 	p := w.process(nil, nil)
 	img := w.image(version(1), 3, blocks{0: 1, 3: 2}, "")
 	got, err := p.Publish(t.Context(), img, template(bake.BIOS), []string{"eu"})
@@ -70,7 +70,7 @@ func TestEncryptionByDefaultSinceLately(t *testing.T) {
 			img := w.image(version(1), 2, blocks{0: 1, 1: 2, 2: 3}, "")
 			_, err := p.Publish(t.Context(), img, template(bake.BIOS), []string{"eu"})
 			ok(t, err)
-			w.encrypt("eu", "")
+			w.encrypt("")
 			next := w.image(version(2), 2, blocks{0: 1, 1: 2, 2: 4}, "")
 			w.made()
 			got, err := p.Publish(t.Context(), next, template(bake.BIOS), []string{"eu"})
@@ -100,14 +100,14 @@ func refuse(name string) func(http.RoundTripper) http.RoundTripper {
 func TestEncryptedCannotBeShared(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, "")
-	w.encrypt("eu", "")
+	w.encrypt("")
 	img := w.image(version(1), 1, blocks{0: 1}, "")
 	_, err := w.process(nil, nil).Publish(t.Context(), img, template(bake.BIOS), []string{"eu", "eu-other"})
 	if !errors.Is(err, bake.ErrRefused) || !strings.Contains(err.Error(), "key of your own") {
 		t.Errorf("got %v", err)
 	}
 	w.leaves()
-	w.encrypt("eu", ownKey)
+	w.encrypt(ownKey)
 	got, err := w.process(nil, nil).Publish(t.Context(), img, template(bake.BIOS), []string{"eu", "eu-other"})
 	ok(t, err)
 	if got["eu"].AMI != got["eu-other"].AMI {

@@ -174,13 +174,13 @@ func content(seed byte) []byte {
 }
 
 // image records a disk of some MiB; base makes blocks that are zero ones that were written.
-func (w *world) image(version string, mib int64, content_ blocks, base bake.Digest) bake.Image {
+func (w *world) image(version string, mib int64, has blocks, base bake.Digest) bake.Image {
 	w.t.Helper()
 	f, err := os.CreateTemp(w.files, "disk-*")
 	ok(w.t, err)
 	defer func() { _, _ = f.Close(), os.Remove(f.Name()) }()
 	ok(w.t, f.Truncate(mib<<20))
-	for index, seed := range content_ {
+	for index, seed := range has {
 		_, err := f.WriteAt(content(seed), index*disk.BlockSize)
 		ok(w.t, err)
 	}
