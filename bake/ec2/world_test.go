@@ -187,7 +187,7 @@ func (w *world) image(version string, mib int64, has blocks, base bake.Digest) b
 	d, err := w.store.Import(w.t.Context(), f, base, nil)
 	ok(w.t, err)
 	return bake.Image{
-		Ref: bake.Ref{Name: "web", Version: version}, Arch: bake.AMD64, Disk: d, Size: bake.Size(mib << 20), Commit: "0123456789abcdef",
+		Ref: bake.Ref{Name: "web", Version: version}, Arch: bake.AMD64, Key: bake.DigestOf([]byte(version)), Disk: d, Size: bake.Size(mib << 20), Commit: "0123456789abcdef",
 		Created: w.cloud.Now().UTC(),
 	}
 }
