@@ -4,8 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	astypes "github.com/aws/aws-sdk-go-v2/service/autoscaling/types"
@@ -34,6 +36,25 @@ func (w *world) promote(t *testing.T, f func(call) fate) *process {
 	return first
 }
 
+// abort promotes the second image, and gives that up when half of the second wave has it. Where the process dies or gives up, it is
+// resumed. It returns the first process, or fails where the promotion does not end as it must.
+func (w *world) abort(t *testing.T, f func(call) fate) *process {
+	t.Helper()
+	w.wish = promote.Abort
+	first := w.start(f)
+	o, err := first.run()
+	for n := 1; !errors.Is(err, promote.ErrRolledBack); n++ {
+		if n > 3 {
+			t.Fatalf("it does not get better: %v, %v", o, err)
+		}
+		t.Logf("then: %v", err)
+		if o, err = w.start(nil).goOn(); err != nil && errors.Is(err, bake.ErrRefused) && o.Result == promote.Stopped {
+			w.wish = promote.Abort // nothing had moved
+		}
+	}
+	return first
+}
+
 // run promotes the second image as a user does who says yes to the plan.
 func (p *process) run() (promote.Outcome, error) {
 	plan, err := p.promoter.Plan(p.ctx, promote.Request{Image: p.images[1].Ref, Channel: production, By: "somebody"})
@@ -52,41 +73,41 @@ func (p *process) goOn() (promote.Outcome, error) {
 	return o, err
 }
 
-// check looks at what a promotion that came to a good end has left, however it came to it.
-func (w *world) check(t *testing.T) {
+// check looks at what a promotion has left that ended with the nth image in the channel, however it came to that.
+func (w *world) check(t *testing.T, n int) {
 	t.Helper()
-	w.checkRecords(t)
+	w.checkRecords(t, n)
+	ok(t, w.cloud.Advance(10*time.Minute)) // a group may have an instance more for a while
 	for _, s := range w.specs {
 		for _, g := range w.groups(s) {
-			w.checkGroup(t, g)
+			checkGroup(t, g, strconv.Itoa(n))
 		}
 	}
-	w.checkResources(t)
+	w.checkResources(t, n)
 }
 
-func (w *world) checkRecords(t *testing.T) {
+func (w *world) checkRecords(t *testing.T, n int) {
 	t.Helper()
 	c := w.start(nil).catalog
 	channels := promote.NewChannels(c)
 	held, err := channels.Get(t.Context(), "web", production)
-	if err != nil || held != w.images[1].Ref {
+	if err != nil || held != w.images[n-1].Ref {
 		t.Errorf("the channel holds %v, %v", held, err)
 	}
 	history, err := channels.History(t.Context(), "web", production)
 	ok(t, err)
-	moved := 0
-	for i, past := range history {
-		switch last := i == len(history)-1; {
-		case past.Outcome == nil:
+	last, moved := promote.Result(""), 0
+	for _, past := range history {
+		if past.Outcome == nil {
 			t.Errorf("%s has no outcome", past.ID())
-		case last && past.Outcome.Result != promote.Promoted:
-			t.Errorf("%s, the last one, ended %s", past.ID(), past.Outcome.Result)
-		case past.Outcome.Result == promote.Promoted:
+			continue
+		}
+		if last = past.Outcome.Result; last == promote.Promoted {
 			moved++
 		}
 	}
-	if moved != 1+1 { // the first image, and the second
-		t.Errorf("the channel moved %d times", moved)
+	if moved != n || n == 1 && last != promote.Reverted {
+		t.Errorf("the channel moved %d times, and the last promotion ended %s", moved, last)
 	}
 	if all, err := promote.NewActives(c).List(t.Context()); err != nil || len(all) != 0 {
 		t.Errorf("under way: %v, %v", all, err)
@@ -96,13 +117,12 @@ func (w *world) checkRecords(t *testing.T) {
 	}
 }
 
-// checkGroup finds a group with the second image, and nothing of the first one.
-func (w *world) checkGroup(t *testing.T, g astypes.AutoScalingGroup) {
+// checkGroup finds a group with one version of its launch template, and nothing of another one.
+func checkGroup(t *testing.T, g astypes.AutoScalingGroup, version string) {
 	t.Helper()
 	name := aws.ToString(g.AutoScalingGroupName)
-	version := aws.ToString(g.LaunchTemplate.Version)
-	if version != "2" {
-		t.Errorf("%s has version %s of its launch template", name, version)
+	if has := aws.ToString(g.LaunchTemplate.Version); has != version {
+		t.Errorf("%s has version %s of its launch template", name, has)
 	}
 	for _, in := range g.Instances {
 		if aws.ToString(in.LaunchTemplate.Version) != version || in.LifecycleState != astypes.LifecycleStateInService {
@@ -114,14 +134,14 @@ func (w *world) checkGroup(t *testing.T, g astypes.AutoScalingGroup) {
 	}
 }
 
-// checkResources finds two images in each region, each of one snapshot, and two versions of each launch template.
-func (w *world) checkResources(t *testing.T) {
+// checkResources finds two images in each region, each of one snapshot, and not more than two versions of each launch template.
+func (w *world) checkResources(t *testing.T, n int) {
 	t.Helper()
 	kinds := map[string]int{}
 	for _, r := range w.cloud.Leaked() {
 		kinds[r.Type]++
 	}
-	for kind, want := range map[string]int{"image": 2, "snapshot": 2, "launch-template": len(w.waves), "parameter": 1} {
+	for kind, want := range map[string]int{"image": 2, "snapshot": 2, "launch-template": len(w.waves), "parameter": n - 1} {
 		if kinds[kind] != want {
 			t.Errorf("%d of %s, want %d: %v", kinds[kind], kind, want, w.list(kind))
 		}
@@ -130,8 +150,8 @@ func (w *world) checkResources(t *testing.T) {
 		out, err := w.observer(s).EC2().DescribeLaunchTemplates(t.Context(), &ec2.DescribeLaunchTemplatesInput{})
 		ok(t, err)
 		for _, template := range out.LaunchTemplates {
-			if n := aws.ToInt64(template.LatestVersionNumber); n != 2 {
-				t.Errorf("%s has %d versions", aws.ToString(template.LaunchTemplateName), n)
+			if versions := aws.ToInt64(template.LatestVersionNumber); versions > 2 {
+				t.Errorf("%s has %d versions", aws.ToString(template.LaunchTemplateName), versions)
 			}
 		}
 	}
@@ -156,7 +176,7 @@ func guarded(t *testing.T, p plot) *world {
 func TestPromote(t *testing.T) {
 	w := guarded(t, small())
 	p := w.promote(t, nil)
-	w.check(t)
+	w.check(t, 2)
 	ops := map[string]int{}
 	for _, c := range p.wire.seen() {
 		ops[c.operation]++
@@ -179,23 +199,33 @@ func remarkable(c call) bool {
 // At every call of a promotion everything happens that can. After it the promotion is resumed, or begun again, and ends as if
 // nothing had happened.
 func TestFaults(t *testing.T) {
-	w := newWorld(t, small())
-	calls := slices.DeleteFunc(w.promote(t, nil).wire.seen(), func(c call) bool { return !remarkable(c) })
-	if testing.Short() {
-		calls = slices.DeleteFunc(calls, func(c call) bool { return c.number%7 != 0 })
-	}
+	faults(t, 2, (*world).promote)
+}
+
+// The same at every call of a promotion that is given up halfway: every fleet ends with what it had.
+func TestFaultsOfTheWayBack(t *testing.T) {
+	faults(t, 1, (*world).abort)
+}
+
+// faults has one call after the other meet each fate, while do is done, which ends with the nth image.
+func faults(t *testing.T, n int, do func(*world, *testing.T, func(call) fate) *process) {
+	t.Helper()
+	calls := slices.DeleteFunc(do(newWorld(t, small()), t, nil).wire.seen(), func(c call) bool { return !remarkable(c) })
 	for _, f := range fates() {
-		for _, c := range calls {
+		for i, c := range calls {
+			if testing.Short() && i%len(fates()) != slices.Index(fates(), f) {
+				continue // each call meets one
+			}
 			t.Run(fmt.Sprintf("%s/%s-%d", f, c.operation, c.same), func(t *testing.T) {
 				t.Parallel()
 				w := guarded(t, small())
-				w.promote(t, func(now call) fate {
+				do(w, t, func(now call) fate {
 					if now.operation == c.operation && now.same == c.same {
 						return f
 					}
 					return ""
 				})
-				w.check(t)
+				w.check(t, n)
 			})
 		}
 	}

@@ -26,12 +26,13 @@ const (
 	fail       fate = "fail"        // the service breaks, once
 	lose       fate = "lose"        // it is done, and the answer is lost
 	throttle   fate = "throttle"    // ten times in a row it is one too many
+	expire     fate = "expire"      // from this call on the credentials of the process are no longer good
 	killBefore fate = "kill before" // the process dies before the call leaves
 	killAfter  fate = "kill after"  // the process dies with the call done and the answer unread
 )
 
 // fates are all that can become of a call.
-func fates() []fate { return []fate{refuse, fail, lose, throttle, killBefore, killAfter} }
+func fates() []fate { return []fate{refuse, fail, lose, throttle, expire, killBefore, killAfter} }
 
 const throttles = 10
 
@@ -56,6 +57,7 @@ type wire struct {
 	tries map[string]int // that met their fate
 	ops   map[string]int
 	dead  bool
+	stale bool // the credentials
 }
 
 func newWire(cloud http.RoundTripper) *wire {
@@ -70,6 +72,8 @@ func (w *wire) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	what := w.fate(c)
 	switch {
+	case what == expire || w.expired():
+		return refusal(r, c, w.expire()), nil
 	case what == "" || n > 1 && what != throttle || n > throttles:
 		return w.send(r)
 	case what == killBefore:
@@ -124,6 +128,20 @@ func (w *wire) forget(r *http.Request) {
 	if err == nil {
 		_ = answer.Body.Close()
 	}
+}
+
+// expire ends the time of the credentials.
+func (w *wire) expire() fate {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.stale = true
+	return expire
+}
+
+func (w *wire) expired() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.stale
 }
 
 func (w *wire) kill() error {
@@ -187,6 +205,8 @@ func refusal(r *http.Request, c call, what fate) *http.Response {
 		status, code, text = 403, "AccessDenied", "User: arn:aws:iam::000000000000:user/x is not authorized to perform: "+c.service+":"+c.operation
 	case fail:
 		status, code, text = 500, "InternalFailure", "An internal error has occurred"
+	case expire:
+		status, code, text = 400, "ExpiredTokenException", "The security token included in the request is expired"
 	case throttle, lose, killBefore, killAfter:
 	}
 	answer := &http.Response{

@@ -50,7 +50,8 @@ type world struct {
 	images  []bake.Image // one is in production, two is to come
 	speed   float64
 	poll    time.Duration
-	watch   func() // called whenever somebody has waited
+	watch   func()       // called whenever somebody has waited
+	wish    promote.Wish // what somebody wishes when half of the last wave has the image; once
 }
 
 // plot is what a world is made with.
@@ -272,7 +273,7 @@ func (w *world) start(f func(call) fate) *process {
 	p.publish = publisher.New(publisher.Config{Targets: p.set, Store: w.store, Catalog: p.catalog, Clock: p})
 	p.promoter = promote.New(promote.Config{
 		Catalog: p.catalog, Rules: w.rule, Fleet: p.fleet, Publisher: published{p}, Alias: p.alias(),
-		Clock: p, Driver: "process " + rand.Text(), Poll: w.poll,
+		Clock: p, Driver: "process " + rand.Text(), Poll: w.poll, Report: p.follow,
 	})
 	return p
 }
@@ -326,6 +327,17 @@ func (p *process) Sleep(ctx context.Context, d time.Duration) error {
 	}
 	p.watch()
 	return nil
+}
+
+// follow makes the wish when it is time.
+func (p *process) follow(now promote.Progress) {
+	last := now.Fleets[len(now.Fleets)-1]
+	if p.wish == "" || last.Phase != promote.Refreshing || last.Percent == 0 {
+		return
+	}
+	if _, err := p.promoter.Wish(p.ctx, "web", production, p.wish, "somebody", "it is enough"); err == nil {
+		p.wish = ""
+	}
 }
 
 // published publishes as the template of web says.
