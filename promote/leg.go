@@ -123,7 +123,8 @@ func (l *leg) step(ctx context.Context) {
 	l.complain(ctx, err)
 }
 
-// complain remembers an error, and draws the consequence when there is no use in trying again.
+// complain remembers an error, and draws the consequence when there is no use in trying again. What is refused before anything was begun
+// is; later on it is given the time to go away that everything is given, for what is under way is not worse for it.
 func (l *leg) complain(ctx context.Context, err error) {
 	now := l.c.Clock.Now()
 	if l.unwell.IsZero() {
@@ -131,21 +132,21 @@ func (l *leg) complain(ctx context.Context, err error) {
 	}
 	l.err = err
 	refused := errors.Is(err, bake.ErrRefused)
-	if !refused && now.Sub(l.unwell) < l.c.Patience {
+	if early := l.r.Phase == Planned || l.r.Phase == Staging || l.r.Phase == Starting; !(refused && early) && now.Sub(l.unwell) < l.c.Patience {
 		return
 	}
 	var journal *journalError
-	if errors.As(err, &journal) {
-		l.stuck = true
+	if errors.As(err, &journal) || !refused {
+		l.stuck = true // out of reach: whoever resumes the promotion finds it as it is
 		return
 	}
-	if err := l.giveUp(ctx, refused); err != nil && !errors.Is(err, errAgain) {
+	if err := l.giveUp(ctx); err != nil && !errors.Is(err, errAgain) {
 		l.err, l.stuck = err, true
 	}
 }
 
-// giveUp ends the way that the leg is on, of which l.err says why it does not work.
-func (l *leg) giveUp(ctx context.Context, refused bool) error {
+// giveUp ends the way that the leg is on, of which l.err says why it is refused.
+func (l *leg) giveUp(ctx context.Context) error {
 	switch l.r.Phase {
 	case Planned, Staging:
 		end := RolledBack
@@ -153,19 +154,12 @@ func (l *leg) giveUp(ctx context.Context, refused bool) error {
 			end = Failed
 		}
 		return l.record(ctx, end, because("nothing was changed: "+l.err.Error()))
-	case Starting, Refreshing:
+	case Starting, Refreshing, Done:
 		return l.fail(ctx, l.err.Error())
-	case Done:
-		if refused {
-			return l.fail(ctx, l.err.Error())
-		}
 	case Reverting, Returning, Stopping:
-		if refused {
-			return l.record(ctx, Failed, func(r *Rollout) { r.Reason = l.err.Error() })
-		}
+		return l.record(ctx, Failed, because(l.err.Error()))
 	case Staged, RolledBack, Failed:
 	}
-	l.stuck = true // the fleet is out of reach: whoever resumes the promotion finds it as it is
 	return nil
 }
 
