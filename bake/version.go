@@ -146,3 +146,12 @@ func (v Images) NextVersion(ctx context.Context, name string, c Commit, now time
 	}
 	return next, nil
 }
+
+// ReadEmail returns the address that git knows of whoever works in dir, or "" where it knows none.
+func ReadEmail(ctx context.Context, dir string) string {
+	out, err := git(ctx, dir, "config", "--get", "user.email")
+	if err != nil {
+		return ""
+	}
+	return strings.TrimSpace(out)
+}

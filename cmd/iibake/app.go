@@ -37,6 +37,7 @@ func newApp(con *console) *cli.App {
 			buildCommand(con), testCommand(con), imagesCommand(con), showCommand(con), diffCommand(con), runCommand(con), exportCommand(con),
 			publishCommand(con), promoteCommand(con), watchCommand(con), pauseCommand(con), resumeCommand(con), abortCommand(con),
 			rollbackCommand(con), drillCommand(con),
+			channelsCommand(con), historyCommand(con), approveCommand(con), revokeCommand(con),
 			gcCommand(con), verifyCommand(con),
 			localCommand(con),
 			completionCommand(con), versionCommand(con), helpCommand(), manCommand(con), guestCommand(con),

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/iibake/iibake/bake"
-	"github.com/iibake/iibake/bake/catalog"
 	"github.com/iibake/iibake/bake/local"
 	"github.com/iibake/iibake/promote"
 	"github.com/iibake/iibake/test"
@@ -123,9 +122,16 @@ func (b *building) test(ctx context.Context, t bake.Template, img bake.Image, re
 	return nil
 }
 
-// nominate moves the channel candidate to img.
+// nominate moves the channel candidate to img, unless a gate objects: it, or what it was baked from, was revoked.
 func (b *building) nominate(ctx context.Context, img bake.Image) error {
 	p := promote.Promotion{Channel: promote.Candidate, To: img.Ref, By: actor(os.Getenv), At: time.Now().UTC()}
+	gates, err := promote.NewGates(b.r.catalog).Check(ctx, img, promote.Rule{Channel: promote.Candidate}, p.At)
+	if err == nil {
+		err = promote.Refused(gates) // also where the channel holds it: who builds wants to know
+	}
+	if err != nil {
+		return withHint(fmt.Errorf("%s@%s: %w", img.Ref, promote.Candidate, err), "change the template, or build --refresh for newer packages and parents: the image must become another one")
+	}
 	from, err := b.r.channels.Get(ctx, img.Name, promote.Candidate)
 	switch {
 	case errors.Is(err, bake.ErrNotFound):
@@ -137,11 +143,6 @@ func (b *building) nominate(ctx context.Context, img bake.Image) error {
 		p.From = &from
 	}
 	_, err = b.r.channels.Move(ctx, p)
-	if errors.Is(err, catalog.ErrMoved) {
-		if now, again := b.r.channels.Get(ctx, img.Name, promote.Candidate); again == nil && now == img.Ref {
-			return nil // another build of the same commit was faster
-		}
-	}
 	return err
 }
 

@@ -143,7 +143,7 @@ func fill(ctx context.Context, dir string) error {
 		}
 		img := bake.Image{
 			Ref: bake.Ref{Name: s.name, Version: s.version}, Arch: bake.AMD64, Key: bake.DigestOf([]byte(s.content + " key")), Disk: digest,
-			Size: 8 * bake.MiB, Stored: 512 * bake.KiB, Repo: "https://example.com/images.git", Commit: strings.Repeat(s.version[len(s.version)-1:], 40),
+			Size: 8 * bake.MiB, Stored: 512 * bake.KiB, Repo: "https://example.com/images.git", Commit: strings.Repeat(s.version[len(s.version)-1:], 40), Author: "Ada <ada@example.com>",
 			Template: "images/" + s.name + ".yaml", Created: time.Date(2026, 11, s.days, 3, 0, 0, 0, time.UTC), Took: bake.Duration(42 * time.Second),
 			Steps: []bake.StepResult{{Title: "apt nginx", Kind: bake.StepApt, Took: bake.Duration(8 * time.Second)}, {Title: s.content, Kind: bake.StepRun, Cached: true}},
 		}

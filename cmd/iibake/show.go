@@ -63,6 +63,7 @@ func notFound(what string) error { return fmt.Errorf("%s: %w", what, bake.ErrNot
 // shown is the result of show as JSON. Packages shadows the digest of the list in the image's record.
 type shown struct {
 	listed
+	Revoked     string         `json:"revoked,omitempty"` // why
 	PackageList []bake.Package `json:"package_list,omitempty"`
 }
 
@@ -72,6 +73,9 @@ func (r *record) show(ctx context.Context, img bake.Image, packages bool) (shown
 		return shown{}, err
 	}
 	s := shown{listed: l}
+	if s.Revoked, err = r.revoked(ctx, img); err != nil {
+		return shown{}, err
+	}
 	if packages {
 		s.PackageList, err = r.images.Packages(ctx, img)
 	}
@@ -88,6 +92,7 @@ func (s shown) write(con *console, packages bool, now time.Time) error {
 	}
 	row("image", p.Bold(s.String()))
 	row("verdict", paintVerdict(p, s.Verdict))
+	row("revoked", p.Bad(ui.Clean(s.Revoked)))
 	row("channels", joinChannels(s.Channels))
 	row("created", fmt.Sprintf("%s (%s), in %s", s.Created.UTC().Format(time.DateTime+" UTC"), ago(now.Sub(s.Created)), ui.Took(time.Duration(s.Took))))
 	row("arch", string(s.Arch))
@@ -96,6 +101,8 @@ func (s shown) write(con *console, packages bool, now time.Time) error {
 	row("bake key", string(s.Key))
 	row("template", s.Template)
 	row("commit", s.commit())
+	row("author", ui.Clean(s.Author))
+	row("baked by", s.By)
 	row("repository", s.Repo)
 	if s.Parent != nil {
 		row("parent", s.Parent.String())

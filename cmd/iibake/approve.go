@@ -1,0 +1,133 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/iibake/iibake/bake"
+	"github.com/iibake/iibake/cmd/iibake/internal/ui"
+	"github.com/iibake/iibake/promote"
+)
+
+func approveCommand(con *console) *cli.Command {
+	return &cli.Command{
+		Name: "approve", Usage: "agree to an image entering a channel", Category: categoryFleets, ArgsUsage: "IMAGE CHANNEL",
+		Description: "It holds for this version in this channel, and lapses when the image is revoked. Who agrees is who the environment says: in CI who\n" +
+			"triggered the job, otherwise the user. Where the channel has not_author, whoever baked the image or wrote its commit cannot.",
+		Flags:        []cli.Flag{outputFlag(), yesFlag(), reasonFlag()},
+		BashComplete: completeImages(con),
+		Action: func(c *cli.Context) error {
+			a, err := openApproval(c)
+			if err != nil {
+				return err
+			}
+			return a.give(con, c)
+		},
+	}
+}
+
+// approval is what approve is about to put on record.
+type approval struct {
+	*record
+
+	img  bake.Image
+	rule promote.Rule
+	said promote.Approval
+}
+
+func openApproval(c *cli.Context) (approval, error) {
+	args, err := operands(c, "IMAGE", "CHANNEL")
+	if err != nil {
+		return approval{}, err
+	}
+	r, p, err := openSettings(c)
+	if err != nil {
+		return approval{}, err
+	}
+	a := approval{record: r}
+	if a.rule, err = rulesOf(p)("", promote.Channel(args[1])); err != nil {
+		return approval{}, err
+	}
+	if a.img, err = r.find(c.Context, args[0]); err != nil {
+		return approval{}, err
+	}
+	a.said = promote.Approval{
+		Image: a.img.Ref, Channel: a.rule.Channel, By: actor(os.Getenv), Email: bake.ReadEmail(c.Context, p.Dir),
+		At: time.Now().UTC(), Reason: c.String("reason"),
+	}
+	return a, nil
+}
+
+// give shows what is agreed to, asks, and puts the approval on record.
+func (a approval) give(con *console, c *cli.Context) error {
+	what := fmt.Sprintf("%s for %s", a.img.Ref, a.rule.Channel)
+	if a.rule.NotAuthor && a.said.ByAuthor(a.img) {
+		return withHint(fmt.Errorf("approve %s: %w: %s made it, and %s wants somebody else to agree", what, bake.ErrRefused, a.said.By, a.rule.Channel),
+			"ask somebody else to run iibake approve")
+	}
+	before, err := promote.NewApprovals(a.catalog).Of(c.Context, a.img, a.rule.Channel)
+	if err != nil {
+		return err
+	}
+	again := slices.ContainsFunc(before, func(b promote.Approval) bool { return strings.EqualFold(b.By, a.said.By) })
+	if !again {
+		if err := a.show(con, c); err != nil {
+			return err
+		}
+		if yes, err := con.confirm(c, "approve "+what+"?"); err != nil || !yes {
+			return err
+		}
+		if err := promote.NewApprovals(a.catalog).Record(c.Context, a.img, a.said); err != nil {
+			return err
+		}
+	}
+	return a.tell(con, c)
+}
+
+// show tells what is known of the image on standard error: standard output is for the result.
+func (a approval) show(con *console, c *cli.Context) error {
+	if c.Bool("yes") {
+		return nil
+	}
+	gates, err := promote.NewGates(a.catalog).Check(c.Context, a.img, a.rule, time.Now())
+	if err != nil {
+		return err
+	}
+	p := con.paint(con.err)
+	table := ui.NewTable()
+	table.Row(p.Dim("image"), p.Bold(a.img.String()))
+	table.Row(p.Dim("commit"), a.img.Commit+" "+p.Dim(a.img.Author))
+	table.Row(p.Dim("created"), ago(time.Since(a.img.Created)))
+	for _, line := range gateLines(p, gates) {
+		table.Row("", line)
+	}
+	return table.Write(con.err, p)
+}
+
+// tell writes how far the agreement is.
+func (a approval) tell(con *console, c *cli.Context) error {
+	given, err := promote.NewApprovals(a.catalog).Of(c.Context, a.img, a.rule.Channel)
+	if err != nil {
+		return err
+	}
+	if wantsJSON(c) {
+		return con.printJSON(struct {
+			Approvals []promote.Approval `json:"approvals"`
+			Wanted    int                `json:"wanted"`
+		}{given, a.rule.Approvals})
+	}
+	var who []string
+	for _, g := range given {
+		who = append(who, g.By)
+	}
+	wanted := fmt.Sprintf("%d wanted", a.rule.Approvals)
+	if a.rule.Approvals == 0 {
+		wanted = "none is wanted"
+	}
+	return con.printf("%s for %s: approved by %s, %s\n", a.img.Ref, a.rule.Channel, strings.Join(who, ", "), wanted)
+}
