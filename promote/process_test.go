@@ -171,7 +171,15 @@ func (w wiredPublisher) Find(ctx context.Context, img bake.Image, targets []stri
 }
 
 func (w wiredPublisher) Set(ctx context.Context, alias string, a map[string]bake.Artifact) error {
-	return w.p.call(func() error { return w.p.yard.Set(ctx, alias, a) })
+	return w.p.call(func() error {
+		if w.p.aliasSet != nil {
+			w.p.aliasSet()
+		}
+		if w.p.aliasErr != nil {
+			return w.p.aliasErr
+		}
+		return w.p.yard.Set(ctx, alias, a)
+	})
 }
 
 // stage is a catalog with versions of one image, fleets that run the first one, and processes that promote.
@@ -186,7 +194,10 @@ type stage struct {
 	probe  func(promote.Member, promote.Probe) error
 	told   []promote.Progress
 	births int
-	before int // promotions on record before the story
+
+	aliasSet func() // before the alias is set
+	aliasErr error  // instead of setting it
+	before   int    // promotions on record before the story
 }
 
 func member(name string) promote.Member {

@@ -29,6 +29,7 @@ const (
 	exitRolledBack  = 13
 	exitRefused     = 14
 	exitNotFound    = 15
+	exitDrift       = 16
 	exitInterrupted = 130
 )
 
@@ -69,6 +70,7 @@ func exitCode(ctx context.Context, err error) int {
 		{bake.ErrNotFound, exitNotFound},
 		{errBake, exitBake},
 		{errTest, exitTest},
+		{errDrift, exitDrift},
 	} {
 		if errors.Is(err, c.err) {
 			return c.code

@@ -44,6 +44,7 @@ Exit codes:
    13` + "\t" + `rolled back
    14` + "\t" + `refused by a gate
    15` + "\t" + `not found
+   16` + "\t" + `status found something to mend
    130` + "\t" + `interrupted
 `
 

@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	ec2types "github.com/aws/aws-sdk-go-v2/service/ec2/types"
@@ -87,9 +88,9 @@ func (l *look) roots() []string {
 	if l.s.Kind != promote.ReplaceRootVolume {
 		return nil
 	}
-	named := slices.ContainsFunc(l.places, func(p place) bool { return p.use.image != "" })
+	named := slices.ContainsFunc(l.places, func(p place) bool { return p.image != "" })
 	for _, p := range l.places {
-		if !p.use.base && p.use.image == "" {
+		if !p.base && p.image == "" {
 			named = false
 		}
 	}
@@ -131,10 +132,14 @@ func (l *look) notes() []string {
 	if l.s.Canary && n > 100 {
 		all = append(all, fmt.Sprintf("the first checkpoint is %d instances: AWS knows whole percents", (n+99)/100))
 	}
-	if d := checkpointDelay(l.s); d > l.s.CheckpointDelay {
+	if d := checkpointDelay(l.s); l.s.CheckpointDelay > 0 && d > l.s.CheckpointDelay {
 		all = append(all, fmt.Sprintf("checkpoints last %v, so that the probes are asked at them", d))
 	}
-	if slices.ContainsFunc(l.places, func(p place) bool { return p.use.vague }) {
+	if kind := aws.ToString(l.group.HealthCheckType); kind == "EC2" && watched(l.s, l.group) < statusTime {
+		all = append(all, fmt.Sprintf("a first instance that does not boot is noticed by EC2's status checks after about %v, and the refresh goes on after %v: "+
+			"set a longer warmup or checkpoint_delay, or health checks of a load balancer", statusTime, watched(l.s, l.group)))
+	}
+	if slices.ContainsFunc(l.places, func(p place) bool { return p.vague }) {
 		all = append(all, "the group chooses instance types by their attributes: only those that it has now were compared with the image")
 	}
 	for _, p := range l.group.SuspendedProcesses {
@@ -143,4 +148,16 @@ func (l *look) notes() []string {
 		}
 	}
 	return all
+}
+
+// statusTime is how long EC2 takes until status checks fail that will.
+const statusTime = 3 * time.Minute
+
+// watched returns how long the first new instances are in service before others are replaced.
+func watched(s promote.Strategy, g *group) time.Duration {
+	d := max(warmup(s, g), healthTime)
+	if len(checkpoints(s, g.desired())) > 1 {
+		d += time.Duration(checkpointDelay(s))
+	}
+	return d
 }

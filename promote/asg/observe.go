@@ -2,6 +2,7 @@ package asg
 
 import (
 	"context"
+	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/autoscaling"
@@ -34,9 +35,11 @@ func (f *Fleet) observe(ctx context.Context, r promote.Rollout) (promote.Observa
 	o := promote.Observation{Healthy: g.healthy(), Desired: g.desired(), At: f.t.Now()}
 	wanted := towards(r, refresh, g)
 	for _, in := range g.Instances {
-		if wanted.has(in) {
+		switch {
+		case leaving(in):
+		case wanted.has(in):
 			o.New++
-		} else {
+		default:
 			o.Old++
 		}
 	}
@@ -52,6 +55,11 @@ func (f *Fleet) observe(ctx context.Context, r promote.Rollout) (promote.Observa
 		o.Alarm, err = f.alarm(ctx, r.Fleet.Strategy.Alarms)
 	}
 	return o, err
+}
+
+// leaving reports whether an instance is about to be gone: it is neither old nor new.
+func leaving(in astypes.Instance) bool {
+	return strings.HasPrefix(string(in.LifecycleState), "Terminat") || strings.HasPrefix(string(in.LifecycleState), "Detach")
 }
 
 // towards returns where a refresh goes, or went.
@@ -122,8 +130,9 @@ func (f *Fleet) alarm(ctx context.Context, names []string) (string, error) {
 
 // alarms returns the states of those alarms that exist.
 func (f *Fleet) alarms(ctx context.Context, names []string) (map[string]cwtypes.StateValue, error) {
+	states := map[string]cwtypes.StateValue{}
 	if len(names) == 0 {
-		return nil, nil
+		return states, nil
 	}
 	out, err := f.t.CloudWatch().DescribeAlarms(ctx, &cloudwatch.DescribeAlarmsInput{
 		AlarmNames: names, AlarmTypes: []cwtypes.AlarmType{cwtypes.AlarmTypeMetricAlarm, cwtypes.AlarmTypeCompositeAlarm},
@@ -131,7 +140,6 @@ func (f *Fleet) alarms(ctx context.Context, names []string) (map[string]cwtypes.
 	if err != nil {
 		return nil, err
 	}
-	states := map[string]cwtypes.StateValue{}
 	for _, a := range out.MetricAlarms {
 		states[aws.ToString(a.AlarmName)] = a.StateValue
 	}

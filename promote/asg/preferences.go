@@ -14,6 +14,9 @@ import (
 // probeTime is how long a checkpoint lasts at least where something is asked at it: who watches looks every few seconds.
 const probeTime = bake.Duration(time.Minute)
 
+// defaultDelay is AWS's own.
+const defaultDelay = bake.Duration(time.Hour)
+
 func strategyOf(r promote.Rollout) astypes.RefreshStrategy {
 	if r.Fleet.Strategy.Kind == promote.ReplaceRootVolume {
 		return astypes.RefreshStrategyReplaceRootVolume
@@ -45,7 +48,9 @@ func preferencesOf(r promote.Rollout, desired int) *astypes.RefreshPreferences {
 		p.AlarmSpecification = &astypes.AlarmSpecification{Alarms: slices.Clone(s.Alarms)}
 	}
 	if points := checkpoints(s, desired); len(points) > 0 {
-		p.CheckpointDelay = seconds(checkpointDelay(s))
+		if s.CheckpointDelay > 0 { // otherwise AWS takes an hour
+			p.CheckpointDelay = seconds(checkpointDelay(s))
+		}
 		for _, c := range points {
 			p.CheckpointPercentages = append(p.CheckpointPercentages, *count(c))
 		}
@@ -69,7 +74,11 @@ func checkpoints(s promote.Strategy, desired int) []int {
 	return slices.Compact(points)
 }
 
+// checkpointDelay returns how long a refresh stops at a checkpoint.
 func checkpointDelay(s promote.Strategy) bake.Duration {
+	if s.CheckpointDelay == 0 {
+		return defaultDelay
+	}
 	if len(s.Probes) > 0 {
 		return max(s.CheckpointDelay, probeTime)
 	}

@@ -118,7 +118,7 @@ func activeOf(history []astypes.InstanceRefresh) *astypes.InstanceRefresh {
 
 // all reports whether every instance is what a configuration gives.
 func (g *group) all(c config) bool {
-	return !slices.ContainsFunc(g.Instances, func(in astypes.Instance) bool { return !c.has(in) })
+	return !slices.ContainsFunc(g.Instances, func(in astypes.Instance) bool { return !leaving(in) && !c.has(in) })
 }
 
 // wantedOf returns what a group with configuration c has after the rollout. Forward it must have what the rollout found; on the way back a

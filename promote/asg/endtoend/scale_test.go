@@ -22,7 +22,7 @@ const throttled = "version: 1\nthrottling: aws\n"
 // many is 1,000 fleets in 20 accounts and 5 regions, in three waves.
 func many() plot {
 	return plot{
-		accounts: 20, regions: 5, fleets: 10, size: 5, waves: 3, speed: 20, poll: 30 * time.Second, faults: throttled,
+		accounts: 4, regions: 5, fleets: 10, size: 5, waves: 3, speed: 20, poll: 10 * time.Second, faults: throttled,
 		strategy: promote.Strategy{
 			Kind: promote.Rolling, MinHealthy: 100, MaxHealthy: 140, Canary: true, CheckpointDelay: bake.Duration(time.Minute),
 			AutoRollback: true, SkipMatching: true,
@@ -39,7 +39,9 @@ func BenchmarkPromote(b *testing.B) {
 		began, host := w.cloud.Now(), time.Now()
 		_, err := p.run()
 		ok(b, err)
-		took := w.cloud.Now().Sub(began)
+		ended := w.cloud.Now()
+		took := ended.Sub(began)
+		b.Logf("promotion: %s to %s", began.UTC().Format(time.TimeOnly), ended.UTC().Format(time.TimeOnly))
 		alone, failed := w.refreshes(b)
 		b.ReportMetric(took.Seconds()/alone.Seconds(), "times-refreshes")
 		b.ReportMetric(took.Minutes(), "cloud-min")
@@ -79,6 +81,7 @@ func (w *world) refreshes(t testing.TB) (all time.Duration, failed int) {
 			}
 		}
 		all += end.Sub(begin)
+		t.Logf("refreshes of a wave: %s to %s", begin.Format(time.TimeOnly), end.Format(time.TimeOnly))
 	}
 	return all, failed
 }

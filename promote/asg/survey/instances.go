@@ -5,6 +5,8 @@ import (
 	"context"
 	"slices"
 	"strconv"
+	"strings"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
@@ -19,8 +21,31 @@ const groupTag = "aws:autoscaling:groupName"
 // runTag is on everything that iibake makes for itself: such an instance is no stray.
 const runTag = "iibake:run"
 
-// machines is what instances run, by their ids.
-type machines map[string]ec2types.Instance
+// machines are instances, by their ids.
+type machines map[string]machine
+
+// machine is what a survey wants to know of an instance. EC2 says twenty times as much, of which nothing is kept: there may be many.
+type machine struct {
+	ami, group    string
+	ours, running bool // iibake started it for itself; it is neither stopped nor on its way to that
+	launched      time.Time
+}
+
+func machineOf(in ec2types.Instance) machine {
+	m := machine{
+		ami: strings.Clone(aws.ToString(in.ImageId)), launched: aws.ToTime(in.LaunchTime),
+		running: in.State != nil && in.State.Name == ec2types.InstanceStateNameRunning,
+	}
+	for _, t := range in.Tags {
+		switch aws.ToString(t.Key) {
+		case groupTag:
+			m.group = strings.Clone(aws.ToString(t.Value))
+		case runTag:
+			m.ours = true
+		}
+	}
+	return m
+}
 
 // wanted asks for all instances that run one of the wanted AMIs, in groups and outside of them.
 func (s *site) wanted(ctx context.Context) (machines, error) {
@@ -49,7 +74,7 @@ func (s *site) describe(ctx context.Context, found machines, filter ec2types.Fil
 		}
 		for _, r := range page.Reservations {
 			for _, in := range r.Instances {
-				found[aws.ToString(in.InstanceId)] = in
+				found[strings.Clone(aws.ToString(in.InstanceId))] = machineOf(in)
 			}
 		}
 	}
@@ -88,32 +113,17 @@ func (s *site) fill(found machines) {
 		for i := range s.Groups[name].Instances {
 			in := &s.Groups[name].Instances[i]
 			seen := found[in.ID]
-			in.AMI = cmp.Or(in.AMI, aws.ToString(seen.ImageId), s.ask.Versions[promote.VersionKey(in.Template, in.Version)])
-			in.Launched = cmp.Or(in.Launched, aws.ToTime(seen.LaunchTime))
+			in.AMI = cmp.Or(in.AMI, seen.ami, s.ask.Versions[promote.VersionKey(in.Template, in.Version)])
+			in.Launched = cmp.Or(in.Launched, seen.launched)
 			inside[in.ID] = true
 		}
 	}
+	wanted := s.ask.AMIs[s.Region]
 	for id, in := range found {
-		if group, ours := tagsOf(in); !inside[id] && !ours && !slices.Contains(s.ask.Groups, group) && slices.Contains(s.ask.AMIs[s.Region], aws.ToString(in.ImageId)) {
-			s.Strays = append(s.Strays, promote.Instance{
-				ID: id, AMI: aws.ToString(in.ImageId), Group: group, Launched: aws.ToTime(in.LaunchTime),
-				Healthy: in.State != nil && in.State.Name == ec2types.InstanceStateNameRunning,
-			})
+		if !inside[id] && !in.ours && !slices.Contains(s.ask.Groups, in.group) && slices.Contains(wanted, in.ami) {
+			s.Strays = append(s.Strays, promote.Instance{ID: id, AMI: in.ami, Group: in.group, Launched: in.launched, Healthy: in.running})
 		}
 	}
-}
-
-// tagsOf returns the group that an instance is of, and whether iibake started it for itself.
-func tagsOf(in ec2types.Instance) (group string, ours bool) {
-	for _, t := range in.Tags {
-		switch aws.ToString(t.Key) {
-		case groupTag:
-			group = aws.ToString(t.Value)
-		case runTag:
-			ours = true
-		}
-	}
-	return group, ours
 }
 
 // images asks whether the AMIs are still there that groups launch from.

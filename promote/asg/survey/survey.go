@@ -1,11 +1,15 @@
 package survey
 
 import (
+	"cmp"
 	"context"
+	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -18,7 +22,11 @@ import (
 type Surveyor struct {
 	// Open returns a target whose credentials work.
 	Open func(ctx context.Context, name string) (*target.Target, error)
+	// Patience is how long all of it may take: what has not answered then is a gap. Default 1m.
+	Patience time.Duration
 }
+
+const defaultPatience = time.Minute
 
 const (
 	workers     = 128 // targets that are looked at, and calls for single groups that are under way, at once
@@ -29,6 +37,8 @@ const (
 // Survey answers each ask. Targets are looked at at once, and what one of them refuses keeps nobody from looking at the rest: it stands
 // in the survey's gaps.
 func (v Surveyor) Survey(ctx context.Context, asks []promote.Ask) []promote.Survey {
+	ctx, cancel := context.WithTimeout(ctx, cmp.Or(v.Patience, defaultPatience))
+	defer cancel()
 	sites := make([]*site, len(asks))
 	each(asks, func(i int, a promote.Ask) {
 		sites[i] = &site{ask: a, Survey: promote.Survey{Target: a.Target}}
@@ -73,6 +83,9 @@ func (s *site) open(ctx context.Context, v Surveyor) {
 func (s *site) gap(part promote.Part, err error) {
 	if err == nil {
 		return
+	}
+	if errors.Is(err, context.DeadlineExceeded) {
+		err = fmt.Errorf("no answer in time: %w", err)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -238,13 +238,21 @@ func (w *world) snapshot(t *target.Target) string {
 // look returns the status of production, asked by a process that knows nothing yet.
 func (w *world) look() promote.Status {
 	w.t.Helper()
-	set := target.NewSet(w.specs, w.options())
-	s, err := promote.Look(w.t.Context(), promote.StatusConfig{
-		Catalog: w.catalog, Now: w.cloud.Now(), Survey: survey.Surveyor{Open: set.Get}.Survey,
-		Watched: []promote.Watched{{Image: "web", Rule: promote.Rule{Channel: "production", Waves: w.waves, Parameter: parameter}}},
-	})
+	return w.lookBy(survey.Surveyor{Open: target.NewSet(w.specs, w.options()).Get})
+}
+
+func (w *world) lookBy(v survey.Surveyor) promote.Status {
+	w.t.Helper()
+	s, err := promote.Look(w.t.Context(), w.config(v))
 	ok(w.t, err)
 	return s
+}
+
+func (w *world) config(v survey.Surveyor) promote.StatusConfig {
+	return promote.StatusConfig{
+		Catalog: w.catalog, Now: w.cloud.Now(), Survey: v.Survey,
+		Watched: []promote.Watched{{Image: "web", Rule: promote.Rule{Channel: "production", Waves: w.waves, Parameter: parameter}}},
+	}
 }
 
 // kinds returns the kinds of drift with the fleets, as a notice in brackets.
@@ -290,4 +298,39 @@ func (w *world) instances(p *place) []string {
 		all = append(all, *in.InstanceId)
 	}
 	return all
+}
+
+// begin starts a promotion to the second image as its driver does: every group has a refresh that has come some way.
+func (w *world) begin() {
+	w.t.Helper()
+	from := image(1)
+	pro, _, err := promote.NewActives(w.catalog).Begin(w.t.Context(), promote.Promotion{
+		Channel: "production", From: &from, To: image(2), By: "ada", At: w.cloud.Now(), Waves: w.waves,
+	}, "ada on laptop", w.cloud.Now())
+	ok(w.t, err)
+	versions := map[string]string{}
+	for _, m := range w.waves[0] {
+		p := w.places[m.Target]
+		if versions[m.Target] == "" {
+			versions[m.Target] = w.version(p, p.amis[1])
+		}
+		out, err := p.AutoScaling().StartInstanceRefresh(w.t.Context(), &autoscaling.StartInstanceRefreshInput{
+			AutoScalingGroupName: &m.Group, DesiredConfiguration: desired(p, versions[m.Target]),
+		})
+		ok(w.t, err)
+		w.record(pro, promote.Rollout{
+			Fleet: m, From: &from, To: image(2), AMI: p.amis[1], Phase: promote.Refreshing, Refresh: *out.InstanceRefreshId, At: w.cloud.Now(),
+			Moves: []promote.Move{{Template: p.template, Name: "web", From: "1", To: versions[m.Target], FromAMI: p.amis[0], ToAMI: p.amis[1]}},
+		})
+	}
+	w.advance(time.Minute)
+	_, err = promote.NewActives(w.catalog).Look(w.t.Context(), pro, "ada on laptop", w.cloud.Now())
+	ok(w.t, err)
+}
+
+func (w *world) record(pro promote.Promotion, r promote.Rollout) {
+	w.t.Helper()
+	r.Promotion = pro.ID()
+	_, err := promote.NewRollouts(w.catalog).Append(w.t.Context(), pro, r)
+	ok(w.t, err)
 }
