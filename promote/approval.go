@@ -42,7 +42,7 @@ func (v Approvals) Record(ctx context.Context, img bake.Image, a Approval) error
 	}
 	if err == nil {
 		a.Image, a.Disk = img.Ref, img.Disk
-		_, err = recordAppend(ctx, v.c, approvalPrefix(a.Image, a.Channel), func(int) any { return a })
+		err = recordAppend(ctx, v.c, approvalPrefix(a.Image, a.Channel), func(int) any { return a })
 	}
 	if err != nil {
 		return fmt.Errorf("approve %s for %s: %w", img.Ref, a.Channel, err)

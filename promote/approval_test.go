@@ -10,9 +10,9 @@ import (
 	"github.com/iibake/iibake/test"
 )
 
-func (w world) approve(t *testing.T, img bake.Image, ch promote.Channel, by, email string, after time.Duration) {
+func (w world) approve(t *testing.T, img bake.Image, ch promote.Channel, by string, after time.Duration) {
 	t.Helper()
-	a := promote.Approval{Channel: ch, By: by, Email: email, At: at.Add(after)}
+	a := promote.Approval{Channel: ch, By: by, At: at.Add(after)}
 	if err := promote.NewApprovals(w.catalog).Record(t.Context(), img, a); err != nil {
 		t.Fatal(err)
 	}
@@ -29,17 +29,17 @@ func TestApprovalsGate(t *testing.T) {
 		gates := w.check(t, img, rule, at)
 		return gates[len(gates)-1]
 	}
-	w.approve(t, img, staging, "bob", "", 0)              // another channel
-	w.approve(t, w.image(t, 2), production, "bob", "", 0) // another image
+	w.approve(t, img, staging, "bob", 0)              // another channel
+	w.approve(t, w.image(t, 2), production, "bob", 0) // another image
 	if g := gate(); g.Open || g.Detail != "0 of 2 approvals" {
 		t.Errorf("%+v", g)
 	}
-	w.approve(t, img, production, "bob", "", 0)
-	w.approve(t, img, production, "Bob", "", time.Hour) // the same person
+	w.approve(t, img, production, "bob", 0)
+	w.approve(t, img, production, "Bob", time.Hour) // the same person
 	if g := gate(); g.Open || g.Detail != "1 of 2 approvals, by bob" {
 		t.Errorf("%+v", g)
 	}
-	w.approve(t, img, production, "eve", "", 0)
+	w.approve(t, img, production, "eve", 0)
 	if g := gate(); !g.Open || g.Detail != "2 of 2 approvals, by bob, eve" {
 		t.Errorf("%+v", g)
 	}
@@ -53,7 +53,7 @@ func TestApprovalsLapse(t *testing.T) {
 		w.judge(t, 1, test.Pass)
 		img := w.child(t, 2, 1)
 		approvals := promote.NewApprovals(w.catalog)
-		w.approve(t, img, production, "bob", "", -time.Hour)
+		w.approve(t, img, production, "bob", -time.Hour)
 		w.revoke(t, web(revoked), "bad", false)
 		if err := approvals.Record(t.Context(), img, promote.Approval{Channel: production, By: "eve", At: at.Add(time.Minute)}); !errors.Is(err, bake.ErrRefused) {
 			t.Errorf("a revoked image is approved: %v", err)
@@ -62,7 +62,7 @@ func TestApprovalsLapse(t *testing.T) {
 		if list, err := approvals.Of(t.Context(), img, production); err != nil || len(list) != 0 {
 			t.Errorf("%+v, %v: want none", list, err)
 		}
-		w.approve(t, img, production, "bob", "", time.Hour)
+		w.approve(t, img, production, "bob", time.Hour)
 		if list, err := approvals.Of(t.Context(), img, production); err != nil || len(list) != 1 || list[0].Disk != img.Disk {
 			t.Errorf("%+v, %v: want that of bob", list, err)
 		}
@@ -104,7 +104,7 @@ func TestApprovalOfTheAuthorDoesNotCount(t *testing.T) {
 	w.judge(t, 1, test.Pass)
 	img := w.image(t, 1)
 	img.By = "ada"
-	w.approve(t, img, production, "ada", "", 0)
+	w.approve(t, img, production, "ada", 0)
 	for _, c := range []struct {
 		notAuthor bool
 		open      bool

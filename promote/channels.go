@@ -109,7 +109,7 @@ func (v Channels) Intend(ctx context.Context, p Promotion) (Promotion, error) {
 		}
 		p.Proof = verdict.At
 	}
-	_, err := recordAppend(ctx, v.c, channelPrefix(promotionsPrefix, p.To.Name, p.Channel), func(n int) any {
+	err := recordAppend(ctx, v.c, channelPrefix(promotionsPrefix, p.To.Name, p.Channel), func(n int) any {
 		p.Number = n
 		return p
 	})

@@ -61,7 +61,7 @@ func (p *Promoter) Drill(ctx context.Context, r DrillRequest) (Drill, error) {
 	if err := p.drillImage(ctx, &d, img, r.Try); err != nil {
 		return fail(err)
 	}
-	if _, err := recordAppend(ctx, p.c.Catalog, drillsPrefix+m.Name+"/", func(int) any { return d }); err != nil {
+	if err := recordAppend(ctx, p.c.Catalog, drillsPrefix+m.Name+"/", func(int) any { return d }); err != nil {
 		return fail(err)
 	}
 	return d, nil

@@ -66,25 +66,25 @@ func recordList[T any](ctx context.Context, c catalog.Catalog, prefix string) ([
 
 // recordAppend puts what body returns under the number behind the last one that there is. Where somebody else takes that
 // number first, it takes the next one.
-func recordAppend(ctx context.Context, c catalog.Catalog, prefix string, body func(n int) any) (int, error) {
+func recordAppend(ctx context.Context, c catalog.Catalog, prefix string, body func(n int) any) error {
 	for {
 		n := 1
 		keys, err := c.List(ctx, prefix)
 		if err != nil {
-			return 0, err
+			return err
 		}
 		if len(keys) > 0 {
 			if n, err = recordNumber(keys[len(keys)-1]); err != nil {
-				return 0, err
+				return err
 			}
 			n++
 		}
 		b, err := json.Marshal(body(n))
 		if err != nil {
-			return 0, err
+			return err
 		}
 		if err := c.Put(ctx, recordKey(prefix, n), b); !errors.Is(err, catalog.ErrExists) {
-			return n, err
+			return err
 		}
 	}
 }

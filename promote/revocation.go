@@ -32,7 +32,7 @@ func revocationPrefix(r bake.Ref) string { return revocationsPrefix + r.Name + "
 
 // Record puts a revocation. The newest one of an image counts.
 func (v Revocations) Record(ctx context.Context, r Revocation) error {
-	if _, err := recordAppend(ctx, v.c, revocationPrefix(r.Image), func(int) any { return r }); err != nil {
+	if err := recordAppend(ctx, v.c, revocationPrefix(r.Image), func(int) any { return r }); err != nil {
 		return fmt.Errorf("revoke %s: %w", r.Image, err)
 	}
 	return nil

@@ -3,6 +3,7 @@ package promote_test
 import (
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -99,7 +100,7 @@ func TestRevocationThatIsLifted(t *testing.T) {
 		{1, false, "4"},
 		{1, true, ""},
 	} {
-		w.revoke(t, web(step.version), fmt.Sprint(i), step.lifted)
+		w.revoke(t, web(step.version), strconv.Itoa(i), step.lifted)
 		r, err := revocations.Of(t.Context(), img)
 		if (err == nil) != (step.want != "") || r.Reason != step.want || err != nil && !errors.Is(err, bake.ErrNotFound) {
 			t.Errorf("step %d: %+v, %v: want %q", i, r, err, step.want)
