@@ -96,7 +96,10 @@ func (l *leg) start(ctx context.Context) error {
 	if r.Refresh == "" {
 		return l.record(ctx, Done, because("there was nothing to replace"))
 	}
-	return l.record(ctx, Refreshing, func(next *Rollout) { next.Refresh = r.Refresh })
+	if err := l.record(ctx, Refreshing, func(next *Rollout) { next.Refresh = r.Refresh }); err != nil {
+		return err
+	}
+	return l.observe(ctx)
 }
 
 // observe looks at the refresh, for the reader of the progress too.
