@@ -57,9 +57,10 @@ func (v *Virtual) runOn() bool {
 }
 
 // Scale moves the clock on by factor seconds for each second of the host, until ctx is done. Requests in flight do not stop
-// it. Where the calls take longer than their time it falls behind, and catches up when it can.
+// it. Where the calls take longer than their time it falls behind, and catches up when it can. From where Advance has moved the clock, it
+// goes on.
 func (v *Virtual) Scale(ctx context.Context, factor float64) {
-	start, began := v.Now(), time.Now()
+	until, looked := v.Now(), time.Now()
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
@@ -69,7 +70,12 @@ func (v *Virtual) Scale(ctx context.Context, factor float64) {
 		case <-timer.C:
 		case <-v.wake:
 		}
-		v.catchUp(start.Add(time.Duration(float64(time.Since(began)) * factor)))
+		if now := v.Now(); now.After(until) {
+			until = now
+		}
+		now := time.Now()
+		until, looked = until.Add(time.Duration(float64(now.Sub(looked))*factor)), now
+		v.catchUp(until)
 		timer.Reset(v.nap(factor))
 	}
 }

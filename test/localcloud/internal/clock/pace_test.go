@@ -103,6 +103,14 @@ func TestScale(t *testing.T) {
 	await(t, "a call that was added later", at(v, time.Minute))
 }
 
+// It does not stand still until the host has caught up.
+func TestScaleGoesOnAfterAdvance(t *testing.T) {
+	v := clock.NewVirtual(start)
+	background(t, func(ctx context.Context) { v.Scale(ctx, 1e6) })
+	v.Advance(1e6 * time.Hour) // for which Scale takes an hour
+	await(t, "an hour that lasts 3.6 ms", at(v, time.Hour))
+}
+
 func TestAdvanceBesideRun(t *testing.T) {
 	v := clock.NewVirtual(start)
 	background(t, func(ctx context.Context) { v.Run(ctx, time.Second) })
