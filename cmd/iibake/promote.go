@@ -73,7 +73,7 @@ func (e *engine) promote(con *console, c *cli.Context) error {
 	}
 	plan, err := e.promoter.Plan(c.Context, r)
 	if err != nil {
-		return withTargetHint(err)
+		return withBusyHint(withTargetHint(err))
 	}
 	return e.carryOut(con, c, plan)
 }
@@ -241,12 +241,12 @@ func (e *engine) gladWord(p promote.Promotion) (word, rest string) {
 // withNext says what to do about a promotion that did not end well.
 func (e *engine) withNext(c *cli.Context, p promote.Promotion, o promote.Outcome, err error) error {
 	place := fmt.Sprintf("%s@%s", p.To.Name, p.Channel)
-	busy, isBusy := errors.AsType[*promote.BusyError](err)
+	busy, _ := errors.AsType[*promote.BusyError](err)
 	switch {
 	case err == nil:
 		return nil
-	case isBusy:
-		return withHint(err, "iibake watch "+place+" shows how that goes; where "+busy.Active.Driver+" is dead, iibake promote --resume "+place+" takes it over")
+	case busy != nil:
+		return withBusyHint(err)
 	case errors.Is(err, catalog.ErrMoved):
 		return withHint(err, "iibake history "+string(p.Channel)+" says who moved what; plan again")
 	case o.Result == "":
@@ -255,4 +255,14 @@ func (e *engine) withNext(c *cli.Context, p promote.Promotion, o promote.Outcome
 		return withHint(withTargetHint(err), "fleets stay where they are: iibake rollback FLEET brings one back")
 	}
 	return withTargetHint(err)
+}
+
+// withBusyHint says what to do where somebody else promotes in the channel.
+func withBusyHint(err error) error {
+	busy, ok := errors.AsType[*promote.BusyError](err)
+	if !ok {
+		return err
+	}
+	place := fmt.Sprintf("%s@%s", busy.Promotion.To.Name, busy.Promotion.Channel)
+	return withHint(err, "iibake watch "+place+" shows how that goes; where its process is dead, iibake promote --resume "+place+" takes it over")
 }

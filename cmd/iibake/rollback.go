@@ -37,7 +37,7 @@ func rollbackCommand(con *console) *cli.Command {
 			}
 			plan, err := e.promoter.PlanRollback(c.Context, r)
 			if err != nil {
-				return withHint(withTargetHint(err), "iibake history "+string(r.Channel)+" lists what the channel held")
+				return withHint(withBusyHint(withTargetHint(err)), "iibake history "+string(r.Channel)+" lists what the channel held")
 			}
 			return e.carryOut(con, c, plan)
 		},
