@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -143,16 +144,19 @@ func (x *bench) publish(b *testing.B, img bake.Image) time.Duration {
 // BenchmarkFull sends a whole disk: MB/s is that of the upload, as coldsnap counts it; the time is that until the AMI is available.
 func BenchmarkFull(b *testing.B) {
 	x := newBench(b)
-	var upload time.Duration
+	var upload, cpu time.Duration
 	for b.Loop() {
 		b.StopTimer()
 		x.fill(b)
 		img := x.image(b, "")
 		runtime.GC()
 		b.StartTimer()
+		used := cpuTime(b)
 		upload += x.publish(b, img)
+		cpu += cpuTime(b) - used
 	}
 	b.ReportMetric(benchMiB<<20/1e6*float64(b.N)/upload.Seconds(), "MB/s-upload")
+	b.ReportMetric(cpu.Seconds()/float64(b.N), "cpu-s/op") // of this process: with a cloud of its own that of the cloud, too
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
 	b.ReportMetric(float64(m.Sys)/1e6, "MB-of-system")
@@ -180,7 +184,7 @@ func BenchmarkColdsnap(b *testing.B) {
 		b.Skip("COLDSNAP is not set: see scripts/bench.d/coldsnap")
 	}
 	x := newBench(b)
-	var took time.Duration
+	var took, cpu time.Duration
 	for b.Loop() {
 		b.StopTimer()
 		x.fill(b)
@@ -193,6 +197,16 @@ func BenchmarkColdsnap(b *testing.B) {
 			b.Fatalf("%v: %s", err, out)
 		}
 		took += time.Since(began)
+		cpu += cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()
 	}
 	b.ReportMetric(benchMiB<<20/1e6*float64(b.N)/took.Seconds(), "MB/s-upload")
+	b.ReportMetric(cpu.Seconds()/float64(b.N), "cpu-s/op")
+}
+
+// cpuTime returns what this process has had of all processors.
+func cpuTime(b *testing.B) time.Duration {
+	b.Helper()
+	var used syscall.Rusage
+	ok(b, syscall.Getrusage(syscall.RUSAGE_SELF, &used))
+	return time.Duration(used.Utime.Nano() + used.Stime.Nano())
 }

@@ -87,7 +87,9 @@ func TestBlocksOnTheirWay(t *testing.T) {
 		return roundTripper(func(r *http.Request) (*http.Response, error) {
 			n := now.Add(1)
 			defer now.Add(-1)
-			for old := most.Load(); n > old && !most.CompareAndSwap(old, n); old = most.Load() {
+			old := most.Load()
+			for n > old && !most.CompareAndSwap(old, n) {
+				old = most.Load()
 			}
 			return next.RoundTrip(r)
 		})

@@ -52,6 +52,7 @@ type entry struct {
 	c    catalog.Catalog
 	key  string
 	body []byte // as it is on record; nil where it is not
+	old  bool   // another process put it on record
 }
 
 // intentsPrefix is that of the heads NAME/VERSION/PLACE/ACCOUNT/REGION → intent.
@@ -68,7 +69,9 @@ func intentKey(r bake.Ref, at *target.Target) string {
 // openEntry returns the intent that is on record for a region, or one that is not.
 func openEntry(ctx context.Context, c catalog.Catalog, r bake.Ref, at *target.Target) (*entry, error) {
 	e := &entry{c: c, key: intentKey(r, at)}
-	return e, e.load(ctx)
+	err := e.load(ctx)
+	e.old = e.known()
+	return e, err
 }
 
 func (e *entry) load(ctx context.Context) error {

@@ -51,10 +51,14 @@ func (u *upload) drop(ctx context.Context) error {
 	return u.entry.remove(ctx)
 }
 
-// deleteMade deletes the snapshots that an intent led to, but not the one to keep. One whose id did not come back is found by its tag.
+// deleteMade deletes the snapshots that an intent led to, but not the one to keep. One whose id did not come back is found by its tag, and so
+// is a second one: AWS does not say how long it remembers tokens.
 func (p *Publisher) deleteMade(ctx context.Context, at *target.Target, e *entry, keep string) error {
 	ids := map[string]string{}
-	if e.Snapshot == "" {
+	if e.Snapshot != "" {
+		ids[e.Snapshot] = ""
+	}
+	if e.Snapshot == "" || e.old {
 		made, err := p.ownSnapshots(ctx, at, ec2types.Filter{Name: aws.String("tag:" + tagRun), Values: []string{e.Run}})
 		if err != nil {
 			return err
@@ -62,8 +66,6 @@ func (p *Publisher) deleteMade(ctx context.Context, at *target.Target, e *entry,
 		for _, s := range made {
 			ids[aws.ToString(s.SnapshotId)] = ""
 		}
-	} else {
-		ids[e.Snapshot] = ""
 	}
 	delete(ids, keep)
 	for id := range sorted(ids) {

@@ -70,6 +70,7 @@ func (u *upload) once(ctx context.Context) (string, error) {
 		return "", err
 	}
 	if resumed {
+		u.task.Note("going on with %s, which %s began", u.entry.Snapshot, u.entry.Run)
 		if done, err := u.alreadyDone(ctx); done || err != nil {
 			return u.entry.Snapshot, err
 		}
@@ -201,7 +202,7 @@ func spoilt(s ec2types.Snapshot) error {
 
 // fill puts the blocks and completes the snapshot. One that was completed before is past that.
 func (u *upload) fill(ctx context.Context, blocks []disk.Block) error {
-	u.task.Note("%s of %s are sent to %s", bake.Size(len(blocks)*disk.BlockSize), bake.Size(u.manifest.Stored()), u.entry.Snapshot)
+	u.task.Note("sending %s of %s to %s", bake.Size(len(blocks)*disk.BlockSize), bake.Size(u.manifest.Stored()), u.entry.Snapshot)
 	s := &sender{store: u.c.Store, client: u.at.EBS(), snapshot: u.entry.Snapshot, settled: u.settled, progress: u.task.Progress}
 	err := s.send(ctx, blocks)
 	if err == nil {

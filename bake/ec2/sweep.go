@@ -42,7 +42,7 @@ func (p *Publisher) Sweep(ctx context.Context, targets []string, olderThan time.
 
 // sweep ends one intent.
 func (p *Publisher) sweep(ctx context.Context, opened []*target.Target, key string, olderThan time.Duration) (string, error) {
-	e := &entry{c: p.c.Catalog, key: key}
+	e := &entry{c: p.c.Catalog, key: key, old: true}
 	if err := e.load(ctx); err != nil || !e.known() || p.c.Clock.Now().Sub(e.At) < olderThan {
 		return "", err
 	}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ebs"
+	ebstypes "github.com/aws/aws-sdk-go-v2/service/ebs/types"
 	awsec2 "github.com/aws/aws-sdk-go-v2/service/ec2"
 
 	"github.com/iibake/iibake/bake"
@@ -311,4 +312,29 @@ func TestCopyFails(t *testing.T) {
 	_, err = w.process(nil, nil).Publish(t.Context(), img, template(bake.BIOS), []string{"eu", "us"})
 	ok(t, err)
 	w.leaves("eu-west-1", "us-east-1")
+}
+
+// AWS has forgotten the token of a process that was killed: there are two snapshots, and one of them goes.
+func TestTokenIsForgotten(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, "")
+	img := w.image(version(1), 2, blocks{0: 1, 2: 2}, "")
+	c := &chaos{fate: killsAfter, n: 7}
+	if _, err := w.process(c.transport, c.record).Publish(t.Context(), img, template(bake.BIOS), []string{"eu"}); !errors.Is(err, errKilled) {
+		t.Errorf("got %v", err)
+	}
+	all, err := w.target("eu").EC2().DescribeSnapshots(t.Context(), &awsec2.DescribeSnapshotsInput{OwnerIds: []string{"self"}})
+	ok(t, err)
+	if len(all.Snapshots) != 1 {
+		t.Fatalf("there are %d snapshots", len(all.Snapshots))
+	}
+	var tags []ebstypes.Tag
+	for _, tag := range all.Snapshots[0].Tags {
+		tags = append(tags, ebstypes.Tag{Key: tag.Key, Value: tag.Value})
+	}
+	_, err = w.target("eu").EBS().StartSnapshot(t.Context(), &ebs.StartSnapshotInput{VolumeSize: aws.Int64(1), Tags: tags})
+	ok(t, err)
+	_, err = w.process(nil, nil).Publish(t.Context(), img, template(bake.BIOS), []string{"eu"})
+	ok(t, err)
+	w.leaves("eu-west-1")
 }
