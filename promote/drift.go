@@ -171,11 +171,11 @@ func (v *view) strays(s Survey) {
 	}
 	for _, key := range order {
 		d := *found[key]
-		d.What = fmt.Sprintf("%s in %s run %s and are in no group: %s", instances(len(d.Instances)), s.Place(), nameOf(d.Runs, d.AMI), few(d.Instances))
+		d.What = fmt.Sprintf("%s outside of every group in %s %s %s: %s", instances(len(d.Instances)), s.Place(), run(len(d.Instances)), nameOf(d.Runs, d.AMI), few(d.Instances))
 		d.Remedy = "terminate what nobody needs: nothing replaces these when a new image comes"
 		if d.Group != "" {
 			d.Notice = true
-			d.What = fmt.Sprintf("%s of the group %s in %s run %s", instances(len(d.Instances)), d.Group, s.Place(), nameOf(d.Runs, d.AMI))
+			d.What = fmt.Sprintf("%s of the group %s in %s %s %s", instances(len(d.Instances)), d.Group, s.Place(), run(len(d.Instances)), nameOf(d.Runs, d.AMI))
 			d.Remedy = "add the group to the fleets of iibake.yaml"
 		}
 		if r, bad := v.revokedRef(d.Runs); bad {
@@ -210,6 +210,13 @@ func instances(n int) string {
 		return "1 instance"
 	}
 	return fmt.Sprintf("%d instances", n)
+}
+
+func run(n int) string {
+	if n == 1 {
+		return "runs"
+	}
+	return "run"
 }
 
 // few names the first of many.

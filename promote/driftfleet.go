@@ -40,7 +40,7 @@ func (v *view) judgeRevoked(d Drift, f FleetStatus) {
 			continue
 		}
 		d.Kind, d.Runs = DriftRevoked, r.Image
-		d.What = fmt.Sprintf("%s run %s, which was revoked: %s", instances(r.Instances), r.Image, v.whyRevoked(*r.Image, why))
+		d.What = fmt.Sprintf("%s %s %s, which was revoked: %s", instances(r.Instances), run(r.Instances), r.Image, v.whyRevoked(*r.Image, why))
 		d.Remedy = "bring the fleet to what the channel holds"
 		v.add(d)
 	}
@@ -137,7 +137,7 @@ func (v *view) judgeInstances(d Drift, f FleetStatus, g Group) {
 		if r.AMI == "" || r.Image != nil && *r.Image == *d.Want {
 			continue
 		}
-		others, d.Runs = append(others, fmt.Sprintf("%d run %s", r.Instances, nameOf(r.Image, r.AMI))), r.Image
+		others, d.Runs = append(others, fmt.Sprintf("%d %s %s", r.Instances, run(r.Instances), nameOf(r.Image, r.AMI))), r.Image
 	}
 	if len(others) == 0 {
 		return // what is not known stands in the gaps

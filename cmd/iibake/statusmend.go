@@ -25,10 +25,13 @@ func (m mender) commands(d promote.Drift) []string {
 	place := fmt.Sprintf("%s@%s", d.Image, d.Channel)
 	switch d.Kind {
 	case promote.DriftRevoked:
-		if d.Fleet == "" {
-			return []string{"iibake rollback " + place}
+		switch {
+		case d.Fleet != "":
+			return move(d)
+		case d.Channel == promote.Candidate:
+			return []string{"iibake build " + d.Image}
 		}
-		return move(d)
+		return []string{"iibake rollback " + place}
 	case promote.DriftSilent:
 		return []string{"iibake promote --resume " + place}
 	case promote.DriftLaunch:
