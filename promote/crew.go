@@ -50,13 +50,13 @@ func (c *crew) collect(within time.Duration) {
 	}
 	timer := time.NewTimer(within)
 	defer timer.Stop()
-	for c.under > 0 {
+	for late := false; c.under > 0 && (!late || len(c.done) > 0); {
 		select {
 		case l := <-c.done:
 			l.busy = false
 			c.under--
 		case <-timer.C:
-			return
+			late = true
 		}
 	}
 }

@@ -113,7 +113,7 @@ func (d *drive) run(ctx context.Context) (Outcome, error) {
 		if err := d.c.Clock.Sleep(working, d.c.Poll); err != nil {
 			return Outcome{}, fmt.Errorf("%s: %w", d.p.ID(), err)
 		}
-		d.crew.collect(d.c.Poll)
+		d.crew.collect(0)
 	}
 }
 
@@ -183,19 +183,23 @@ func (d *drive) bear(err error) error {
 	return nil
 }
 
-// blame looks for a reason not to go on.
+// blame looks for a reason not to go on. On the way back a fleet that fails is none until the others are there: they are to get back.
 func (d *drive) blame() {
 	if d.failure != nil {
 		return
 	}
-	for _, l := range d.legs {
-		if !l.busy && l.amiss() {
-			d.failure = l.failure()
-			return
-		}
-	}
 	if d.active.Wish == Abort {
 		d.failure = fmt.Errorf("aborted by %s%s", d.active.By, joined(": ", d.active.Reason))
+		return
+	}
+	for _, l := range d.legs {
+		switch {
+		case d.p.Back && (l.busy || !l.ended()):
+			d.failure = nil
+			return
+		case d.failure == nil && !l.busy && l.amiss():
+			d.failure = l.failure()
+		}
 	}
 }
 
@@ -216,19 +220,25 @@ func joined(sep, s string) string {
 
 // decide gives every leg its order.
 func (d *drive) decide(ctx context.Context) error {
-	d.view.Until = time.Time{}
+	d.view.Until, d.view.Reason = time.Time{}, ""
+	failed, paused := d.failure != nil, d.active.Wish == Pause
 	switch {
-	case d.failure != nil:
+	case failed:
 		d.retreat()
-		return nil
-	case d.active.Wish == Pause:
+	case paused:
 		d.view.Step, d.view.Reason = Paused, "by "+d.active.By+joined(": ", d.active.Reason)
 		d.order(d.legs, hold)
 		d.gated = 0
-		return nil
+	default:
+		return d.advance(ctx)
 	}
-	d.view.Reason = ""
-	return d.advance(ctx)
+	return nil
+}
+
+// refuse ends the way forward.
+func (d *drive) refuse(cause error) {
+	d.failure = cause
+	d.retreat()
 }
 
 // retreat orders back what moved, or stops it where it is.

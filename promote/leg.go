@@ -67,6 +67,11 @@ func (l *leg) goal() Phase {
 	return Done
 }
 
+// ended reports whether the leg has come to an end, good or bad.
+func (l *leg) ended() bool {
+	return l.r.Phase == Done || l.r.Phase == RolledBack || l.r.Phase == Failed
+}
+
 // settled reports whether nothing is left to be done for the leg under its order.
 func (l *leg) settled() bool {
 	switch l.r.Phase {
@@ -132,7 +137,8 @@ func (l *leg) complain(ctx context.Context, err error) {
 	}
 	l.err = err
 	refused := errors.Is(err, bake.ErrRefused)
-	if early := l.r.Phase == Planned || l.r.Phase == Staging || l.r.Phase == Starting; !(refused && early) && now.Sub(l.unwell) < l.c.Patience {
+	begun := l.r.Phase != Planned && l.r.Phase != Staging && l.r.Phase != Starting
+	if (begun || !refused) && now.Sub(l.unwell) < l.c.Patience {
 		return
 	}
 	var journal *journalError

@@ -160,7 +160,7 @@ func TestPreflightAgain(t *testing.T) {
 	if o.Result != promote.Reverted || !errors.Is(err, bake.ErrRefused) || !strings.Contains(o.Reason, "west: refused: a refresh is running") {
 		t.Errorf("%+v, %v", o, err)
 	}
-	if starts := s.yard.startsOf("2"); !slices.Equal(starts, []string{"canary>ami-2"}) {
+	if starts := s.yard.newStarts(); !slices.Equal(starts, []string{"canary>ami-2"}) {
 		t.Errorf("started %v", starts)
 	}
 	s.wantHeld(t, "1")

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"sync"
 	"time"
 
@@ -41,7 +42,6 @@ type process struct {
 	mu    sync.Mutex
 	calls int
 	dead  bool
-	acts  []string // calls of fleets that change something, and when they were made
 }
 
 // call makes a call, or lets it go wrong.
@@ -127,32 +127,38 @@ func (w wired) Preflight(ctx context.Context, q promote.Query) (r promote.Prefli
 }
 
 func (w wired) Stage(ctx context.Context, r promote.Rollout) (out promote.Rollout, err error) {
-	err = w.p.act("stage", r, func() error { out, err = w.f.Stage(ctx, r); return err })
+	err = w.p.act(ctx, "stage", r, func() error { out, err = w.f.Stage(ctx, r); return err })
 	return out, err
 }
 
 func (w wired) Start(ctx context.Context, r promote.Rollout) (out promote.Rollout, err error) {
-	err = w.p.act("start", r, func() error { out, err = w.f.Start(ctx, r); return err })
+	err = w.p.act(ctx, "start", r, func() error { out, err = w.f.Start(ctx, r); return err })
 	return out, err
 }
 
 func (w wired) Observe(ctx context.Context, r promote.Rollout) (o promote.Observation, err error) {
-	err = w.p.call(func() error { o, err = w.f.Observe(ctx, r); return err })
+	err = w.p.call(func() error {
+		if w.p.away == r.Fleet.Name {
+			return errors.New("no route to host")
+		}
+		o, err = w.f.Observe(ctx, r)
+		return err
+	})
 	return o, err
 }
 
 func (w wired) Cancel(ctx context.Context, r promote.Rollout) error {
-	return w.p.act("cancel", r, func() error { return w.f.Cancel(ctx, r) })
+	return w.p.act(ctx, "cancel", r, func() error { return w.f.Cancel(ctx, r) })
 }
 
 func (w wired) Rollback(ctx context.Context, r promote.Rollout) error {
-	return w.p.act("rollback", r, func() error { return w.f.Rollback(ctx, r) })
+	return w.p.act(ctx, "rollback", r, func() error { return w.f.Rollback(ctx, r) })
 }
 
 // act is a call that changes a fleet. What announces it must be on record, by whoever drives the promotion.
-func (p *process) act(what string, r promote.Rollout, f func() error) error {
+func (p *process) act(ctx context.Context, what string, r promote.Rollout, f func() error) error {
 	return p.call(func() error {
-		p.stage.acted(p.name, what, r)
+		p.acted(ctx, p.name, what, r)
 		return f()
 	})
 }
@@ -195,6 +201,7 @@ type stage struct {
 	told   []promote.Progress
 	births int
 
+	away     string // name of a fleet that is out of reach
 	aliasSet func() // before the alias is set
 	aliasErr error  // instead of setting it
 	before   int    // promotions on record before the story
@@ -230,8 +237,8 @@ func newStage(t rapid.TB) *stage {
 func (s *stage) proven(t rapid.TB, version int) {
 	t.Helper()
 	ctx := context.Background()
-	img := bake.Image{Ref: web(version), Disk: bake.DigestOf([]byte(fmt.Sprint(version))), Key: bake.DigestOf(nil), Commit: "abc1234", Created: at.Add(time.Duration(version) * time.Hour)}
-	packages := []bake.Package{{Name: "nginx", Version: fmt.Sprint(version), Arch: "amd64"}}
+	img := bake.Image{Ref: web(version), Disk: bake.DigestOf([]byte(strconv.Itoa(version))), Key: bake.DigestOf(nil), Commit: "abc1234", Created: at.Add(time.Duration(version) * time.Hour)}
+	packages := []bake.Package{{Name: "nginx", Version: strconv.Itoa(version), Arch: "amd64"}}
 	if _, err := bake.NewImages(s.catalog).Record(ctx, img, packages); err != nil {
 		t.Fatalf("record %s: %v", img.Ref, err)
 	}
@@ -261,10 +268,10 @@ func (p *process) promoter() *promote.Promoter {
 			return wired{p, fleet{p.yard, g}}, nil
 		},
 		Probe: func(_ context.Context, m promote.Member, probe promote.Probe) error {
-			if p.stage.probe == nil {
+			if p.probe == nil {
 				return nil
 			}
-			return p.stage.probe(m, probe)
+			return p.probe(m, probe)
 		},
 		Report: func(v promote.Progress) {
 			p.stage.mu.Lock()
@@ -306,8 +313,7 @@ func (p *process) resumed() (promote.Outcome, error) {
 }
 
 // acted notes an act that no record announced, or that a process made that does not drive the promotion any more.
-func (s *stage) acted(process, what string, r promote.Rollout) {
-	ctx := context.Background()
+func (s *stage) acted(ctx context.Context, process, what string, r promote.Rollout) {
 	announced := map[string][]promote.Phase{
 		"stage": {promote.Staging}, "start": {promote.Starting, promote.Reverting},
 		"cancel": {promote.Stopping, promote.Reverting}, "rollback": {promote.Reverting},

@@ -55,20 +55,17 @@ func (d *drive) publishedAs(ctx context.Context, r published) error {
 		return err
 	}
 	d.active = a
-	if d.blame(); d.failure != nil {
+	d.blame()
+	switch {
+	case d.failure != nil:
 		d.retreat()
-		return nil
+	case r.err == nil:
+		d.artifacts, d.published = r.artifacts, true
+	case d.untouched() || errors.Is(r.err, bake.ErrRefused):
+		d.refuse(fmt.Errorf("publish %s: %w", d.p.To, r.err))
+	default:
+		return fmt.Errorf("publish %s: %w", d.p.To, r.err)
 	}
-	if r.err != nil {
-		r.err = fmt.Errorf("publish %s: %w", d.p.To, r.err)
-		if d.untouched() || errors.Is(r.err, bake.ErrRefused) {
-			d.failure = r.err
-			d.retreat()
-			return nil
-		}
-		return r.err
-	}
-	d.artifacts, d.published = r.artifacts, true
 	return nil
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/iibake/iibake/bake"
 	"github.com/iibake/iibake/bake/catalog"
 )
 
@@ -98,23 +99,15 @@ func (d *drive) move(ctx context.Context, i int, legs []*leg) error {
 // from looking.
 func (d *drive) ask(ctx context.Context) error {
 	err := d.channels.Holds(ctx, d.p)
-	if errors.Is(err, catalog.ErrMoved) {
-		d.failure = err
-		d.retreat()
+	if err == nil && d.p.To.Version != "" { // what iibake did not make has no verdict: it is what the fleets ran before
+		var gates []Gate
+		if gates, err = d.gates.Check(ctx, d.img, d.rule, d.c.Clock.Now()); err == nil {
+			err = Refused(gates)
+		}
+	}
+	if errors.Is(err, catalog.ErrMoved) || errors.Is(err, bake.ErrRefused) {
+		d.refuse(err)
 		return nil
 	}
-	if err != nil {
-		return err
-	}
-	if d.p.To.Version == "" {
-		return nil // what iibake did not make has no verdict; it is what the fleets ran before
-	}
-	gates, err := d.gates.Check(ctx, d.img, d.rule, d.c.Clock.Now())
-	if err != nil {
-		return err
-	}
-	if d.failure = Refused(gates); d.failure != nil {
-		d.retreat()
-	}
-	return nil
+	return err
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -26,14 +27,7 @@ func (s *stage) onceSo(cond func() bool, f func()) {
 
 // replaced reports whether an instance of a fleet has a version.
 func (s *stage) replaced(fleet, version string) func() bool {
-	return func() bool {
-		for _, v := range s.yard.running(fleet) {
-			if v == version {
-				return true
-			}
-		}
-		return false
-	}
+	return func() bool { return slices.Contains(s.yard.running(fleet), version) }
 }
 
 func (s *stage) wish(t *testing.T, w promote.Wish, reason string) {
@@ -78,7 +72,7 @@ func TestPause(t *testing.T) {
 			if got := s.yard.running("canary"); len(got) != 1 || got[0] != "2" {
 				t.Errorf("the canary has %v", got)
 			}
-			if starts := s.yard.startsOf("2"); len(starts) != 1 {
+			if starts := s.yard.newStarts(); len(starts) != 1 {
 				t.Errorf("started while it was paused: %v", starts)
 			}
 			s.wish(t, promote.Proceed, "")
@@ -124,7 +118,7 @@ func TestGatesAreAskedAgain(t *testing.T) {
 			}
 			s.wantFleets(t, "1")
 			s.wantOver(t)
-			if starts := s.yard.startsOf("2"); len(starts) != 1 {
+			if starts := s.yard.newStarts(); len(starts) != 1 {
 				t.Errorf("started %v", starts)
 			}
 		})
@@ -279,4 +273,53 @@ func TestAliasFails(t *testing.T) {
 	if history, err := s.channels.History(t.Context(), "web", production); err != nil || len(history) != 2 {
 		t.Errorf("%d promotions, %v", len(history), err)
 	}
+}
+
+// An account that is out of reach says nothing about the image: the promotion is left as it is, and goes on when the account is back.
+func TestOutOfReach(t *testing.T) {
+	t.Parallel()
+	s := newStage(t)
+	s.settled(t)
+	s.onceSo(s.replaced("east", "2"), func() { s.away = "east" })
+	o, err := s.spawn(0, none).promoted(2, nil)
+	if o.Result != "" || err == nil || !strings.Contains(err.Error(), "east: observe: no route to host") {
+		t.Errorf("%+v, %v", o, err)
+	}
+	if got := s.yard.running("west"); !slices.Equal(got, []string{"2"}) {
+		t.Errorf("west has %v: it had to go on", got)
+	}
+	last := s.told[len(s.told)-1].Fleets[1]
+	if !strings.Contains(last.Reason, "no route to host; it was tried for 5m") {
+		t.Errorf("told %+v", last)
+	}
+	s.away = ""
+	if o, err := s.spawn(0, none).resumed(); err != nil || o.Result != promote.Promoted {
+		t.Errorf("resumed: %+v, %v", o, err)
+	}
+	s.wantFleets(t, "2")
+	s.wantHeld(t, "2")
+	s.wantOver(t)
+}
+
+// On the way back one fleet that does not get there keeps no other one from it.
+func TestRollbackGoesOn(t *testing.T) {
+	t.Parallel()
+	s := newStage(t)
+	s.promoted(t, 1, 2)
+	s.yard.lame["canary"] = true
+	o, err := s.spawn(0, none).rolledBack(nil)
+	if o.Result != promote.Stopped || err == nil || !strings.Contains(o.Reason, "canary: ") {
+		t.Errorf("%+v, %v", o, err)
+	}
+	for _, name := range []string{"east", "west"} {
+		if got := s.yard.running(name); !slices.Equal(got, []string{"1"}) {
+			t.Errorf("%s has %v", name, got)
+		}
+	}
+	s.wantHeld(t, "2")
+	s.wantOver(t)
+	s.yard.lame["canary"] = false
+	s.rolledBack(t, nil)
+	s.wantFleets(t, "1")
+	s.wantHeld(t, "1")
 }

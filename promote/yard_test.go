@@ -51,7 +51,6 @@ type refresh struct {
 	reason   string
 	began    time.Time
 	paid     int // instances that had their turn
-	turned   int // instances that were new when it turned round
 }
 
 const (
