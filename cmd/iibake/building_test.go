@@ -25,6 +25,7 @@ type oven struct {
 	content map[string]string // name of the template → what it contains now
 	broken  map[string]error
 	baked   []string
+	count   int // of all builds
 }
 
 func (o *oven) Bake(ctx context.Context, t bake.Template, _ bake.Reporter) (bake.Image, error) {
@@ -36,7 +37,8 @@ func (o *oven) Bake(ctx context.Context, t bake.Template, _ bake.Reporter) (bake
 		return img, fmt.Errorf("%s: %w", img.Ref, bake.ErrUpToDate)
 	}
 	o.baked = append(o.baked, t.Name)
-	img := bake.Image{Ref: bake.Ref{Name: t.Name, Version: fmt.Sprintf("2026.11.22-%d-gabc1234", len(o.baked))}, Key: key, Disk: bake.DigestOf([]byte(o.content[t.Name]))}
+	o.count++
+	img := bake.Image{Ref: bake.Ref{Name: t.Name, Version: fmt.Sprintf("2026.11.22-%d-gabc1234", o.count)}, Key: key, Disk: bake.DigestOf([]byte(o.content[t.Name]))}
 	return o.r.images.Record(ctx, img, []bake.Package{{Name: "site", Version: o.content[t.Name], Arch: "all"}})
 }
 

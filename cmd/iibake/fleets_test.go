@@ -70,7 +70,7 @@ func newVersion(ts *testscript.TestScript, neg bool, args []string) {
 	commit, err := bake.ReadCommit(ctx, ts.MkAbs("."))
 	ts.Check(err)
 	img, err := bake.NewImages(c).Record(ctx, bake.Image{
-		Ref: bake.Ref{Name: "web", Version: args[1]}, Arch: bake.AMD64, Key: bake.DigestOf([]byte(args[1])), Disk: digest, Commit: commit.Hash,
+		Ref: bake.Ref{Name: "web", Version: args[1]}, Arch: bake.AMD64, Key: bake.DigestOf([]byte(args[1])), Disk: digest, Commit: commit.Hash, Author: commit.Author,
 		Size: 8 * bake.MiB, Stored: 512 * bake.KiB, Template: "images/web.yaml", Created: time.Now().UTC(),
 	}, []bake.Package{{Name: "nginx", Version: args[1][:10], Arch: "amd64"}})
 	ts.Check(err)
