@@ -46,8 +46,9 @@ type world struct {
 	waves   [][]promote.Member
 	places  map[string]*place // by target
 
-	mu    sync.Mutex
-	calls map[string]int // by target
+	mu      sync.Mutex
+	calls   map[string]int // by target
+	actions []string       // as IAM has them
 }
 
 // place is what a target has.
@@ -111,6 +112,7 @@ func (w *world) options() target.Options {
 		w.mu.Lock()
 		defer w.mu.Unlock()
 		w.calls[c.Target]++
+		w.actions = append(w.actions, c.Service+":"+c.Operation)
 	}}
 }
 
