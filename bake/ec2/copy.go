@@ -19,7 +19,10 @@ func (j job) copy(ctx context.Context, at *target.Target, e *entry, source bake.
 	task := j.start("copy to %s", place(at))
 	img, err := j.copyOnce(ctx, at, e, source)
 	if err == nil {
-		img, err = j.available(ctx, at, img)
+		id := aws.ToString(img.ImageId)
+		if img, err = j.available(ctx, at, img); ctx.Err() != nil {
+			task.Note("AWS goes on with the copy, %s: the next try finds it", id)
+		}
 	}
 	if err != nil {
 		err = fmt.Errorf("copy %s from %s to %s: %w", source.AMI, source.Region, place(at), err)
