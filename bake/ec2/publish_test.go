@@ -327,3 +327,22 @@ func TestInterruptBeforeRegistration(t *testing.T) {
 	}
 	w.leaves("eu-west-1")
 }
+
+// A copy that nobody waits for any more goes on, and is found.
+func TestInterruptACopy(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, "")
+	img := w.image(version(1), 2, blocks{0: 1}, "")
+	ctx, cancel := context.WithCancel(t.Context())
+	p := w.process(stopAfter("CopyImage", cancel), nil)
+	if _, err := p.Publish(ctx, img, template(bake.BIOS), []string{"eu", "us"}); !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v", err)
+	}
+	w.made()
+	_, err := w.process(nil, nil).Publish(t.Context(), img, template(bake.BIOS), []string{"eu", "us"})
+	ok(t, err)
+	if made := w.made(); count(made, "RegisterImage") != 0 {
+		t.Errorf("calls %v", made)
+	}
+	w.leaves("eu-west-1", "us-east-1")
+}

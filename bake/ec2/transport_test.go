@@ -52,3 +52,17 @@ func stopAt(name string, n int64, stop func()) func(http.RoundTripper) http.Roun
 		})
 	}
 }
+
+// stopAfter calls stop when an operation was carried out, and passes its answer on.
+func stopAfter(name string, stop func()) func(http.RoundTripper) http.RoundTripper {
+	return func(next http.RoundTripper) http.RoundTripper {
+		return roundTripper(func(r *http.Request) (*http.Response, error) {
+			mine := operation(r) == name
+			resp, err := next.RoundTrip(r)
+			if mine {
+				stop()
+			}
+			return resp, err
+		})
+	}
+}
