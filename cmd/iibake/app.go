@@ -36,7 +36,7 @@ func newApp(con *console) *cli.App {
 			initCommand(con), checkCommand(con), schemaCommand(con),
 			buildCommand(con), testCommand(con), imagesCommand(con), showCommand(con), diffCommand(con), runCommand(con), exportCommand(con),
 			publishCommand(con), promoteCommand(con), watchCommand(con), pauseCommand(con), resumeCommand(con), abortCommand(con),
-			rollbackCommand(con), drillCommand(con), statusCommand(con),
+			rollbackCommand(con), drillCommand(con), statusCommand(con), iamPolicyCommand(con),
 			channelsCommand(con), historyCommand(con), approveCommand(con), revokeCommand(con),
 			gcCommand(con), verifyCommand(con),
 			localCommand(con),

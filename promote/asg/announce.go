@@ -55,9 +55,13 @@ func ownRefresh(r promote.Rollout, g *group, history []astypes.InstanceRefresh, 
 		newer = history[:at]
 	}
 	for i := range slices.Backward(newer) { // the first one that was started
-		if configOf(newer[i].DesiredConfiguration).same(wanted) {
-			return &newer[i]
+		if !configOf(newer[i].DesiredConfiguration).same(wanted) {
+			continue
 		}
+		if newer[i].Status == astypes.InstanceRefreshStatusSuccessful && !g.config().same(wanted) {
+			continue // of a rollout of the same name in a catalog that is gone
+		}
+		return &newer[i]
 	}
 	return nil
 }

@@ -181,7 +181,7 @@ func (l *look) kinds() []string {
 		switch {
 		case p.use.kind != "":
 			names = append(names, p.use.kind)
-		case p.use.vague:
+		case p.vague:
 			for _, in := range l.group.Instances {
 				names = append(names, aws.ToString(in.InstanceType))
 			}

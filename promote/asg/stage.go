@@ -87,10 +87,10 @@ func (f *Fleet) move(ctx context.Context, r promote.Rollout, part []place) (prom
 	m := promote.Move{Template: v.template, Name: v.name, From: v.number, To: v.number, FromAMI: v.ami, ToAMI: r.AMI}
 	there := true
 	for _, p := range part {
-		if p.use.base {
+		if p.base {
 			continue
 		}
-		m.Overrides = append(m.Overrides, p.use.image)
+		m.Overrides = append(m.Overrides, p.image)
 		there = there && p.ami() == r.AMI
 	}
 	if first := firstImage(m.Overrides); first == "" {
@@ -127,7 +127,7 @@ func (f *Fleet) newVersion(ctx context.Context, r promote.Rollout, v *version, a
 		return "", err
 	}
 	out, err := f.t.EC2().CreateLaunchTemplateVersion(ctx, &ec2.CreateLaunchTemplateVersionInput{
-		LaunchTemplateId: &v.template, SourceVersion: &v.number, ClientToken: aws.String(digest(text)),
+		LaunchTemplateId: &v.template, SourceVersion: &v.number, ClientToken: aws.String(digest(text, r.ID())),
 		LaunchTemplateData: &ec2types.RequestLaunchTemplateData{ImageId: &ami},
 		VersionDescription: aws.String(fmt.Sprintf("%.*s", maxDescription, text+": "+r.To.String()+author(r))),
 	})

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -247,6 +248,7 @@ type process struct {
 	*world
 
 	wire     *wire
+	made     sync.Map // actions of the calls that ended, as IAM has them
 	catalog  *mortal
 	set      *target.Set
 	publish  *publisher.Publisher
@@ -267,7 +269,7 @@ func (w *world) start(f func(call) fate) *process {
 	}
 	p.wire.death = func() { p.catalog.dead.Store(true); cancel() }
 	p.set = target.NewSet(w.specs, target.Options{
-		Transport: http.RoundTripper(p.wire), Now: w.cloud.Now, Sleep: p.Sleep,
+		Transport: http.RoundTripper(p.wire), Now: w.cloud.Now, Sleep: p.Sleep, Observe: func(c target.Call) { p.made.Store(c.Service+":"+c.Operation, true) },
 		Backoff: retry.BackoffDelayerFunc(w.backoff),
 	})
 	p.publish = publisher.New(publisher.Config{Targets: p.set, Store: w.store, Catalog: p.catalog, Clock: p})

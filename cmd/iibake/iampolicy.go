@@ -1,0 +1,59 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/iibake/iibake/promote/asg/iam"
+)
+
+func iamPolicyCommand(con *console) *cli.Command {
+	return &cli.Command{
+		Name: "iam-policy", Usage: "write the least IAM policy that verbs need", Category: categoryFleets, ArgsUsage: "[VERB...]",
+		Description: "VERB is " + verbList() + "; without one the policy is for all of them. Resources are those of any region in the account that it is\n" +
+			"given to: narrow them to your groups, launch templates and parameters where others live there, too. Whoever names a role_arn in iibake.yaml\n" +
+			"needs sts:AssumeRole on it besides, and accounts that encrypt snapshots with a key of their own the use of that key.",
+		Action: func(c *cli.Context) error {
+			names, err := operands(c, "VERB...")
+			if err != nil {
+				return err
+			}
+			policy, err := iam.Policy(policyVerbs(names)...)
+			if err != nil {
+				return withHint(fmt.Errorf("%w: %w", errUsage, err), "iibake iam-policy --help lists them")
+			}
+			e := json.NewEncoder(con.out)
+			e.SetIndent("", "  ")
+			e.SetEscapeHTML(false)
+			return e.Encode(policy)
+		},
+	}
+}
+
+// policyVerbs takes verbs that carry on promotions for the one that begins them.
+func policyVerbs(names []string) []iam.Verb {
+	if len(names) == 0 {
+		return iam.Verbs()
+	}
+	same := map[string]iam.Verb{"watch": iam.Promote, "resume": iam.Promote, "abort": iam.Promote, "revoke": iam.Status}
+	verbs := make([]iam.Verb, len(names))
+	for i, n := range names {
+		verbs[i] = iam.Verb(n)
+		if v, ok := same[n]; ok {
+			verbs[i] = v
+		}
+	}
+	return verbs
+}
+
+func verbList() string {
+	all := iam.Verbs()
+	names := make([]string, len(all))
+	for i, v := range all {
+		names[i] = string(v)
+	}
+	return strings.Join(names[:len(names)-1], ", ") + " or " + names[len(names)-1]
+}
