@@ -5,26 +5,35 @@ import (
 	"time"
 )
 
-func freezeGate(rule Rule, now time.Time) (Gate, error) {
-	for _, f := range rule.Freeze {
+// Frozen returns until when the channel does not move, and why; it may move where that is the zero time. The error is for a time zone that
+// nobody knows.
+func (r Rule) Frozen(now time.Time) (until time.Time, reason string, err error) {
+	for _, f := range r.Freeze {
 		until, frozen, err := f.At(now)
 		if err != nil {
-			return Gate{}, err
+			return time.Time{}, "", err
 		}
-		if !frozen {
-			continue
+		if frozen {
+			until, err = thaw(r.Freeze, until)
+			return until, f.Reason, err
 		}
-		opens, err := thaw(rule.Freeze, until)
-		if err != nil {
-			return Gate{}, err
-		}
-		detail := fmt.Sprintf("%s is frozen until %s", rule.Channel, utcText(opens))
-		if f.Reason != "" {
-			detail += " (" + f.Reason + ")"
-		}
-		return Gate{Name: "freeze", Detail: detail, Remedy: "wait until then, or change the freeze in iibake.yaml", Opens: opens}, nil
 	}
-	return Gate{Name: "freeze", Open: true, Detail: "no freeze holds"}, nil
+	return time.Time{}, "", nil
+}
+
+func freezeGate(rule Rule, now time.Time) (Gate, error) {
+	opens, reason, err := rule.Frozen(now)
+	switch {
+	case err != nil:
+		return Gate{}, err
+	case opens.IsZero():
+		return Gate{Name: "freeze", Open: true, Detail: "no freeze holds"}, nil
+	}
+	detail := fmt.Sprintf("%s is frozen until %s", rule.Channel, utcText(opens))
+	if reason != "" {
+		detail += " (" + reason + ")"
+	}
+	return Gate{Name: "freeze", Detail: detail, Remedy: "wait until then, or change the freeze in iibake.yaml", Opens: opens}, nil
 }
 
 // thaw returns when none of the freezes holds any more, given when the one that holds now ends.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/urfave/cli/v2"
@@ -53,8 +54,9 @@ type holding struct {
 	Since     time.Time       `json:"since,omitzero"`
 	By        string          `json:"by,omitempty"`
 	Reason    string          `json:"reason,omitempty"`
-	Proof     time.Time       `json:"proof,omitzero"` // when the verdict was given
-	Revoked   string          `json:"revoked,omitempty"`
+	Proof     time.Time       `json:"proof,omitzero"`    // when the verdict was given
+	Revoked   string          `json:"revoked,omitempty"` // why
+	Frozen    time.Time       `json:"frozen,omitzero"`   // until when the channel does not move
 	UnderWay  *underWay       `json:"under_way,omitempty"`
 }
 
@@ -107,6 +109,9 @@ func (r *record) holdingsOf(ctx context.Context, p *template.Project, name strin
 		if !holds && !next && h.UnderWay == nil {
 			continue
 		}
+		if h.Frozen, err = frozen(p, ch); err != nil {
+			return nil, err
+		}
 		if holds {
 			if err := r.trace(ctx, &h); err != nil {
 				return nil, err
@@ -128,6 +133,13 @@ func (r *record) wayOf(ctx context.Context, name string, ch promote.Channel) (*u
 	}
 	p, err := r.channels.Promotion(ctx, name, ch, a.Number)
 	return &underWay{a, p.To.Version, p.ID()}, err
+}
+
+// frozen returns until when a channel of the project does not move, the zero time where it may.
+func frozen(p *template.Project, ch promote.Channel) (time.Time, error) {
+	rule := promote.Rule{Freeze: freezes(p.Channels[string(ch)].Freeze)}
+	until, _, err := rule.Frozen(time.Now())
+	return until, err
 }
 
 // trace finds how the version got into the channel, and whether it may stay there.
@@ -187,24 +199,18 @@ func dash(s string) string {
 	return s
 }
 
+// note joins what is to be known of the channel.
 func (h holding) note(p ui.Paint) string {
-	note := ""
+	var notes []string
 	if h.Revoked != "" {
-		note = p.Bad("revoked: " + h.Revoked)
+		notes = append(notes, p.Bad("revoked: "+ui.Clean(h.Revoked)))
+	}
+	if !h.Frozen.IsZero() {
+		notes = append(notes, p.Warn("frozen until "+minuteText(h.Frozen)+" UTC"))
 	}
 	if u := h.UnderWay; u != nil {
-		if note != "" {
-			note += "; "
-		}
-		state := "under way"
-		switch u.Wish {
-		case promote.Pause:
-			state = "paused"
-		case promote.Abort:
-			state = "going back"
-		case promote.Proceed:
-		}
-		note += fmt.Sprintf("%s to %s is %s, driven by %s", u.ID, u.To, state, u.Driver)
+		state := map[promote.Wish]string{promote.Proceed: "under way", promote.Pause: "paused", promote.Abort: "going back"}[u.Wish]
+		notes = append(notes, fmt.Sprintf("%s to %s is %s, driven by %s", u.ID, u.To, state, u.Driver))
 	}
-	return note
+	return strings.Join(notes, "; ")
 }

@@ -43,7 +43,8 @@ func imagesCommand(con *console) *cli.Command {
 // listed is an image with what became of it.
 type listed struct {
 	bake.Image
-	Verdict  string            `json:"verdict"` // passed, failed or none
+	Verdict  string            `json:"verdict"`           // passed, failed or none
+	Revoked  string            `json:"revoked,omitempty"` // why
 	Channels []promote.Channel `json:"channels"`
 }
 
@@ -82,7 +83,8 @@ func (r *record) look(ctx context.Context, img bake.Image) (listed, error) {
 	if err != nil {
 		return listed{}, err
 	}
-	return listed{img, verdict, append([]promote.Channel{}, channels...)}, nil
+	revoked, err := r.revoked(ctx, img)
+	return listed{img, verdict, revoked, append([]promote.Channel{}, channels...)}, err
 }
 
 const (
@@ -112,9 +114,17 @@ func listImages(con *console, list []listed, now time.Time) error {
 	table := ui.NewTable("NAME", "VERSION", "AGE", "SIZE", "STORED", "VERDICT", "CHANNELS", "DISK")
 	for _, l := range list {
 		table.Row(p.Name(l.Name), l.Version, ui.Age(now.Sub(l.Created)), ui.Bytes(int64(l.Size)), ui.Bytes(int64(l.Stored)),
-			paintVerdict(p, l.Verdict), p.Bold(joinChannels(l.Channels)), p.Dim(l.Disk.Short()))
+			l.judgement(p), p.Bold(joinChannels(l.Channels)), p.Dim(l.Disk.Short()))
 	}
 	return table.Write(con.out, p)
+}
+
+// judgement is the verdict, as far as it still matters.
+func (l listed) judgement(p ui.Paint) string {
+	if l.Revoked != "" {
+		return p.Bad("revoked")
+	}
+	return paintVerdict(p, l.Verdict)
 }
 
 func paintVerdict(p ui.Paint, verdict string) string {

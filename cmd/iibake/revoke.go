@@ -204,6 +204,12 @@ func (out revocation) advise(con *console) error {
 	if err := con.printf("%s is revoked\n", out.Image); err != nil {
 		return err
 	}
+	for _, id := range out.UnderWay {
+		place, _, _ := strings.Cut(id, "#")
+		if err := con.printf("%s is under way, and stops before its next wave: iibake abort %s brings it back at once\n", id, place); err != nil {
+			return err
+		}
+	}
 	for _, h := range out.Channels {
 		todo := "iibake rollback " + h.Image.Name + "@" + string(h.Channel)
 		if h.Channel == promote.Candidate {

@@ -63,7 +63,6 @@ func notFound(what string) error { return fmt.Errorf("%s: %w", what, bake.ErrNot
 // shown is the result of show as JSON. Packages shadows the digest of the list in the image's record.
 type shown struct {
 	listed
-	Revoked     string         `json:"revoked,omitempty"` // why
 	PackageList []bake.Package `json:"package_list,omitempty"`
 }
 
@@ -73,9 +72,6 @@ func (r *record) show(ctx context.Context, img bake.Image, packages bool) (shown
 		return shown{}, err
 	}
 	s := shown{listed: l}
-	if s.Revoked, err = r.revoked(ctx, img); err != nil {
-		return shown{}, err
-	}
 	if packages {
 		s.PackageList, err = r.images.Packages(ctx, img)
 	}
