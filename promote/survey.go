@@ -60,7 +60,7 @@ const (
 type Group struct {
 	Name      string     `json:"name"`
 	Desired   int        `json:"desired"`
-	Current   []Launch   `json:"current"` // what its next instances are launched from; their AMI is empty where nobody knows
+	Current   []Launch   `json:"current"`         // what its next instances are launched from; their AMI is empty where nobody knows
 	Mixed     bool       `json:"mixed,omitempty"` // by a mixed instances policy
 	Instances []Instance `json:"instances"`
 	Refresh   *Refresh   `json:"refresh,omitempty"` // that runs now; nil where there is none, or none was found

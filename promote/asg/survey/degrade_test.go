@@ -48,8 +48,8 @@ func TestAnAccountDenies(t *testing.T) {
 		t.Run(operation, func(t *testing.T) {
 			t.Parallel()
 			w := newWorld(t)
-			w.group(w.add(home, "eu-west-1"), "web", "1", 2)
-			denied := w.group(w.add(other, "us-east-1"), "web", "1", 2)
+			w.group(w.add(home, "eu-west-1"), "web", 2)
+			denied := w.group(w.add(other, "us-east-1"), "web", 2)
 			w.advance(5 * time.Minute)
 			account := other
 			if operation == "AssumeRole" {
@@ -99,8 +99,8 @@ func (f faulty) RoundTrip(r *http.Request) (*http.Response, error) {
 func TestARegionIsOutOfReach(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	w.group(w.add(home, "eu-west-1"), "web", "1", 2)
-	w.group(w.add(other, "us-east-1"), "web", "1", 2)
+	w.group(w.add(home, "eu-west-1"), "web", 2)
+	w.group(w.add(other, "us-east-1"), "web", 2)
 	w.advance(5 * time.Minute)
 	o := w.options()
 	o.Transport = faulty{RoundTripper: w.through}
@@ -125,7 +125,7 @@ func (hanging) RoundTrip(r *http.Request) (*http.Response, error) {
 func TestWhatDoesNotAnswerIsNotWaitedFor(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	w.group(w.add(home, "eu-west-1"), "web", "1", 1)
+	w.group(w.add(home, "eu-west-1"), "web", 1)
 	o := w.options()
 	o.Transport = hanging{}
 	s := w.lookBy(survey.Surveyor{Open: target.NewSet(w.specs, o).Get, Patience: 20 * time.Millisecond})
@@ -137,7 +137,7 @@ func TestWhatDoesNotAnswerIsNotWaitedFor(t *testing.T) {
 func TestALookThatIsCancelled(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	w.group(w.add(home, "eu-west-1"), "web", "1", 1)
+	w.group(w.add(home, "eu-west-1"), "web", 1)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	if _, err := promote.Look(ctx, w.config(survey.Surveyor{Open: target.NewSet(w.specs, w.options()).Get})); err == nil {

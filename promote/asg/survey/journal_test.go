@@ -42,7 +42,7 @@ func (w *world) arrive() {
 func TestAPromotionUnderWay(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	w.group(w.add(home, "eu-west-1"), "web", "1", 4)
+	w.group(w.add(home, "eu-west-1"), "web", 4)
 	w.advance(5 * time.Minute)
 	w.begin()
 	s := w.look()
@@ -74,16 +74,19 @@ func TestWhatARolloutLeft(t *testing.T) {
 		says   string
 	}{
 		"the same image by another version": {
-			func(w *world, p *place) { w.update(p, "web", w.version(p, p.amis[1])) },
-			[]string{"(launch F)"}, "web version 3: web:2026.11.02-1-gabc1234; iibake left it at version 2, in web@production#2",
+			func(w *world, p *place) { w.update(p, w.version(p, p.amis[1])) },
+			[]string{"(launch F)"},
+			"web version 3: web:2026.11.02-1-gabc1234; iibake left it at version 2, in web@production#2",
 		},
 		"back to the version before": {
-			func(w *world, p *place) { w.update(p, "web", "1") },
-			[]string{"launch F"}, "web version 1: web:2026.11.01-1-gabc1234; iibake left it at version 2",
+			func(w *world, p *place) { w.update(p, "1") },
+			[]string{"launch F"},
+			"web version 1: web:2026.11.01-1-gabc1234; iibake left it at version 2",
 		},
 		"a version that nobody uses": {
 			func(w *world, p *place) { w.version(p, p.amis[2]) },
-			[]string{"(template F)"}, "somebody made version 3 of launch template web; the fleet uses version 2",
+			[]string{"(template F)"},
+			"somebody made version 3 of launch template web; the fleet uses version 2",
 		},
 		"and the default is that": {
 			func(w *world, p *place) {
@@ -92,14 +95,15 @@ func TestWhatARolloutLeft(t *testing.T) {
 				})
 				ok(w.t, err)
 			},
-			[]string{"(template F)"}, "and the default is the new one",
+			[]string{"(template F)"},
+			"and the default is the new one",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			w := newWorld(t)
 			p := w.add(home, "eu-west-1")
-			f := w.group(p, "web", "1", 2)
+			f := w.group(p, "web", 2)
 			w.advance(5 * time.Minute)
 			w.begin()
 			w.arrive()
@@ -121,12 +125,12 @@ func TestRevokedByDescent(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	p := w.add(home, "eu-west-1")
-	f := w.group(p, "web", "1", 2)
+	f := w.group(p, "web", 2)
 	w.advance(5 * time.Minute)
 	base := bake.Ref{Name: "web", Version: "2026.10.01-1-gabc1234"}
 	w.bake(3, &base)
 	w.publish(p, image(3), p.amis[2])
-	w.update(p, "web", w.version(p, p.amis[2]))
+	w.update(p, w.version(p, p.amis[2]))
 	w.run(p, p.amis[2])
 	revoke := func(lifted bool) {
 		w.advance(time.Minute)
@@ -165,7 +169,7 @@ func TestTwoWaysToOnePlace(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	p := w.add(home, "eu-west-1")
-	w.group(p, "web", "1", 1)
+	w.group(p, "web", 1)
 	again := w.specs[0]
 	again.Name = "again"
 	w.specs = append(w.specs, again)
@@ -180,11 +184,11 @@ func TestAFleetOfNoChannel(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	p := w.add(home, "eu-west-1")
-	w.group(p, "web", "1", 1)
+	w.group(p, "web", 1)
 	w.advance(5 * time.Minute)
-	w.update(p, "web", w.version(p, p.amis[2]))
+	w.update(p, w.version(p, p.amis[2]))
 	c := w.config(survey.Surveyor{Open: target.NewSet(w.specs, w.options()).Get})
-	c.Rest = append(w.waves[0], promote.Member{Name: "nowhere", Target: p.Name, Group: "nowhere"})
+	c.Rest = slices.Concat(w.waves[0], []promote.Member{{Name: "nowhere", Target: p.Name, Group: "nowhere"}})
 	c.Watched[0].Rule.Waves = nil
 	s, err := promote.Look(t.Context(), c)
 	ok(t, err)
@@ -219,9 +223,9 @@ func TestThePolicyOfStatus(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	p := w.add(home, "eu-west-1")
-	w.group(p, "web", "1", 2)
+	w.group(p, "web", 2)
 	w.advance(5 * time.Minute)
-	w.update(p, "web", w.version(p, p.amis[2])) // which only its launch template tells
+	w.update(p, w.version(p, p.amis[2])) // which only its launch template tells
 	w.look()
 	all, err := iam.Of(iam.Status)
 	ok(t, err)

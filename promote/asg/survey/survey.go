@@ -1,3 +1,4 @@
+// Package survey finds out what exists in many accounts and regions at once, in few calls, and changes nothing.
 package survey
 
 import (

@@ -32,8 +32,8 @@ func drifts(t *testing.T, s promote.Status, want ...string) {
 func TestAllIsWell(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	w.group(w.add(home, "eu-west-1"), "web", "1", 3)
-	w.group(w.add(other, "us-east-1"), "web", "1", 2)
+	w.group(w.add(home, "eu-west-1"), "web", 3)
+	w.group(w.add(other, "us-east-1"), "web", 2)
 	w.advance(5 * time.Minute)
 	s := w.look()
 	drifts(t, s)
@@ -54,7 +54,7 @@ func TestARefresh(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	p := w.add(home, "eu-west-1")
-	w.group(p, "web", "1", 4)
+	w.group(p, "web", 4)
 	w.advance(5 * time.Minute)
 	version := w.version(p, p.amis[1])
 	out, err := p.AutoScaling().StartInstanceRefresh(t.Context(), &autoscaling.StartInstanceRefreshInput{
@@ -80,14 +80,14 @@ func TestDrift(t *testing.T) {
 		want   []string
 	}{
 		"somebody made the group use another version": {
-			func(w *world, p *place) { w.update(p, "web", w.version(p, p.amis[2])) }, []string{"launch F"},
+			func(w *world, p *place) { w.update(p, w.version(p, p.amis[2])) }, []string{"launch F"},
 		},
 		"an alias": {
-			func(w *world, p *place) { w.update(p, "web", "$Default") }, []string{"(template F)"},
+			func(w *world, p *place) { w.update(p, "$Default") }, []string{"(template F)"},
 		},
 		"the default of an alias was moved": {
 			func(w *world, p *place) {
-				w.update(p, "web", "$Default")
+				w.update(p, "$Default")
 				_, err := p.EC2().ModifyLaunchTemplate(t.Context(), &ec2.ModifyLaunchTemplateInput{LaunchTemplateId: &p.template, DefaultVersion: aws.String(w.version(p, p.amis[1]))})
 				ok(w.t, err)
 			},
@@ -101,14 +101,14 @@ func TestDrift(t *testing.T) {
 		},
 		"another group": {
 			func(w *world, p *place) {
-				w.group(p, "other", "1", 2)
+				w.group(p, "other", 2)
 				w.waves[0] = w.waves[0][:1]
 			},
 			[]string{"(stray)"},
 		},
 		"instances of another image": {
 			func(w *world, p *place) {
-				w.update(p, "web", w.version(p, p.amis[1]))
+				w.update(p, w.version(p, p.amis[1]))
 				in := w.instances(p)[0]
 				_, err := p.AutoScaling().TerminateInstanceInAutoScalingGroup(t.Context(), &autoscaling.TerminateInstanceInAutoScalingGroupInput{
 					InstanceId: &in, ShouldDecrementDesiredCapacity: aws.Bool(false),
@@ -146,7 +146,7 @@ func TestDrift(t *testing.T) {
 			t.Parallel()
 			w := newWorld(t)
 			p := w.add(home, "eu-west-1")
-			f := w.group(p, "web", "1", 2)
+			f := w.group(p, "web", 2)
 			w.advance(5 * time.Minute)
 			c.change(w, p)
 			w.advance(10 * time.Minute)

@@ -2,11 +2,8 @@ package survey_test
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/base64"
 	"fmt"
 	"net/http"
-	"runtime"
 	"strconv"
 	"strings"
 	"sync"
@@ -16,8 +13,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/autoscaling"
 	astypes "github.com/aws/aws-sdk-go-v2/service/autoscaling/types"
-	"github.com/aws/aws-sdk-go-v2/service/ebs"
-	ebstypes "github.com/aws/aws-sdk-go-v2/service/ebs/types"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	ec2types "github.com/aws/aws-sdk-go-v2/service/ec2/types"
 	"github.com/aws/aws-sdk-go-v2/service/ssm"
@@ -173,12 +168,12 @@ func (p *place) spec(version string) *astypes.LaunchTemplateSpecification {
 	return &astypes.LaunchTemplateSpecification{LaunchTemplateId: &p.template, Version: &version}
 }
 
-// group makes a group, which is a fleet of the first wave.
-func (w *world) group(p *place, name, version string, size int) promote.Member {
+// group makes a group of instances of the first version, which is a fleet of the first wave.
+func (w *world) group(p *place, name string, size int) promote.Member {
 	w.t.Helper()
 	_, err := p.AutoScaling().CreateAutoScalingGroup(w.t.Context(), &autoscaling.CreateAutoScalingGroupInput{
 		AutoScalingGroupName: &name, MinSize: aws.Int32(0), MaxSize: aws.Int32(int32(2*size + 2)), DesiredCapacity: aws.Int32(int32(size)),
-		AvailabilityZones: []string{p.Region + "a", p.Region + "b"}, HealthCheckGracePeriod: aws.Int32(0), LaunchTemplate: p.spec(version),
+		AvailabilityZones: []string{p.Region + "a", p.Region + "b"}, HealthCheckGracePeriod: aws.Int32(0), LaunchTemplate: p.spec("1"),
 	})
 	ok(w.t, err)
 	m := promote.Member{Name: p.Name + "-" + name, Target: p.Name, Group: name, Image: "web"}
@@ -189,52 +184,16 @@ func (w *world) group(p *place, name, version string, size int) promote.Member {
 	return m
 }
 
-// update makes a group launch from another version, as somebody may who does not know of iibake.
-func (w *world) update(p *place, name, version string) {
+// update makes the group web launch from another version, as somebody may who does not know of iibake.
+func (w *world) update(p *place, version string) {
 	w.t.Helper()
-	_, err := p.AutoScaling().UpdateAutoScalingGroup(w.t.Context(), &autoscaling.UpdateAutoScalingGroupInput{AutoScalingGroupName: &name, LaunchTemplate: p.spec(version)})
+	_, err := p.AutoScaling().UpdateAutoScalingGroup(w.t.Context(), &autoscaling.UpdateAutoScalingGroupInput{AutoScalingGroupName: aws.String("web"), LaunchTemplate: p.spec(version)})
 	ok(w.t, err)
 }
 
 func (w *world) advance(d time.Duration) {
 	w.t.Helper()
 	ok(w.t, w.cloud.Advance(d))
-}
-
-func (w *world) register(t *target.Target, name, snapshot string) string {
-	w.t.Helper()
-	out, err := t.EC2().RegisterImage(w.t.Context(), &ec2.RegisterImageInput{
-		Name: &name, Architecture: ec2types.ArchitectureValuesX8664, RootDeviceName: aws.String("/dev/xvda"), VirtualizationType: aws.String("hvm"), EnaSupport: aws.Bool(true),
-		BlockDeviceMappings: []ec2types.BlockDeviceMapping{{DeviceName: aws.String("/dev/xvda"), Ebs: &ec2types.EbsBlockDevice{SnapshotId: &snapshot}}},
-	})
-	ok(w.t, err)
-	return *out.ImageId
-}
-
-// snapshot writes a snapshot of one block.
-func (w *world) snapshot(t *target.Target) string {
-	w.t.Helper()
-	out, err := t.EBS().StartSnapshot(w.t.Context(), &ebs.StartSnapshotInput{VolumeSize: aws.Int64(1), Timeout: aws.Int32(4320)})
-	ok(w.t, err)
-	block := make([]byte, 512<<10)
-	sum := sha256.Sum256(block)
-	_, err = t.EBS().PutSnapshotBlock(w.t.Context(), &ebs.PutSnapshotBlockInput{
-		SnapshotId: out.SnapshotId, BlockIndex: aws.Int32(0), BlockData: strings.NewReader(string(block)), DataLength: aws.Int32(int32(len(block))),
-		Checksum: aws.String(base64.StdEncoding.EncodeToString(sum[:])), ChecksumAlgorithm: ebstypes.ChecksumAlgorithmChecksumAlgorithmSha256,
-	})
-	ok(w.t, err)
-	_, err = t.EBS().CompleteSnapshot(w.t.Context(), &ebs.CompleteSnapshotInput{SnapshotId: out.SnapshotId, ChangedBlocksCount: aws.Int32(1)})
-	ok(w.t, err)
-	for limit := time.Now().Add(time.Minute); time.Now().Before(limit); runtime.Gosched() { // blocks are put together beside the clock
-		seen, err := t.EC2().DescribeSnapshots(w.t.Context(), &ec2.DescribeSnapshotsInput{SnapshotIds: []string{*out.SnapshotId}})
-		ok(w.t, err)
-		if seen.Snapshots[0].State == ec2types.SnapshotStateCompleted {
-			return *out.SnapshotId
-		}
-		w.advance(time.Second)
-	}
-	w.t.Fatalf("snapshot %s does not become complete", *out.SnapshotId)
-	return ""
 }
 
 // look returns the status of production, asked by a process that knows nothing yet.
