@@ -4,6 +4,8 @@
 // to those versions. The group's own configuration changes when the refresh succeeds, and not before: whatever happens earlier, the group
 // launches what it had. Nothing is kept beside AWS and the rollout's record: who comes later finds the versions by their description, and the
 // refresh by a tag of the group that says which was the newest one before.
+//
+// All of it was tried on the embedded cloud, whose refreshes go as recordings of AWS do; nothing of it was tried on AWS.
 package asg
 
 import (
@@ -11,6 +13,8 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
+	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/autoscaling"
@@ -47,7 +51,7 @@ func (f *Fleet) fail(err error) error {
 	if err == nil {
 		return nil
 	}
-	if !errors.Is(err, bake.ErrRefused) && hasCode(err, finalCodes()...) {
+	if !errors.Is(err, bake.ErrRefused) && hasCode(err, finalCodes()...) && !notYet(err) {
 		err = fmt.Errorf("%w: %w", bake.ErrRefused, err)
 	}
 	return fmt.Errorf("group %s in %s of %s: %w", f.m.Group, f.t.Region, f.t.Account, err)
@@ -59,6 +63,12 @@ func finalCodes() []string {
 		"ValidationError", "IrreversibleInstanceRefresh", "InvalidParameterValue", "InvalidParameterCombination", "IdempotentParameterMismatch",
 		"InvalidLaunchTemplateId.NotFound", "InvalidLaunchTemplateId.VersionNotFound", "InvalidAMIID.Malformed", "InvalidAMIID.NotFound",
 	}
+}
+
+// notYet reports whether Auto Scaling does not know a launch template version that was made a moment ago. AWS promises no more than that it
+// will.
+func notYet(err error) bool {
+	return hasCode(err, "ValidationError") && strings.Contains(err.Error(), "Could not find the specified version")
 }
 
 func hasCode(err error, codes ...string) bool {
@@ -86,15 +96,23 @@ func (f *Fleet) group(ctx context.Context) (*group, error) {
 
 func (g *group) desired() int { return int(aws.ToInt32(g.DesiredCapacity)) }
 
-// healthy counts the instances that serve.
+// healthy counts the instances that serve, in the unit of the desired capacity.
 func (g *group) healthy() int {
 	n := 0
 	for _, in := range g.Instances {
 		if in.LifecycleState == astypes.LifecycleStateInService && aws.ToString(in.HealthStatus) == "Healthy" {
-			n++
+			n += weight(in)
 		}
 	}
 	return n
+}
+
+// weight is how much of the desired capacity an instance is: one, but for groups that weigh their instance types.
+func weight(in astypes.Instance) int {
+	if n, err := strconv.Atoi(aws.ToString(in.WeightedCapacity)); err == nil && n > 0 {
+		return n
+	}
+	return 1
 }
 
 // config is what a group launches, or shall launch.

@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/iibake/iibake/promote"
+	"github.com/iibake/iibake/promote/asg"
 )
 
 // policyOf returns the group's policy without names of templates, versions and images: what must not change.
@@ -140,5 +141,22 @@ func TestPinOfAParameter(t *testing.T) {
 	v := w.versions(w.template)
 	if got := aws.ToString(w.group().LaunchTemplate.Version); got != "3" || aws.ToString(v[2].LaunchTemplateData.ImageId) != w.images[0] || r.Moves[0].From != "3" {
 		t.Errorf("became %s: %+v", got, r.Moves)
+	}
+}
+
+// A pin that died at any request is made by whoever comes next, once.
+func TestFaultsOfAPin(t *testing.T) {
+	for _, what := range fates() {
+		for at, more := 1, true; more && !t.Failed(); at++ {
+			w := newWorld(t, "")
+			w.parameter("/web", w.images[0])
+			w.addGroup(2, aliased(w.addVersion(w.template, "resolve:ssm:/web")))
+			p, r := w.processes(at, what), w.rollout(strategy())
+			ok(t, p.do(func(f *asg.Fleet) error { out, err := f.Stage(t.Context(), r); return keep(&r, out, err) }))
+			if n := len(w.versions(w.template)); n != 4 || r.Moves[0].From != "3" || r.Moves[0].To != "4" || aws.ToString(w.group().LaunchTemplate.Version) != "3" {
+				t.Errorf("%s %d: %d versions, %+v", what, at, n, r.Moves)
+			}
+			more = p.first.wire.dead || p.first.wire.n >= at
+		}
 	}
 }

@@ -38,9 +38,9 @@ func (f *Fleet) observe(ctx context.Context, r promote.Rollout) (promote.Observa
 		switch {
 		case leaving(in):
 		case wanted.has(in):
-			o.New++
+			o.New += weight(in)
 		default:
-			o.Old++
+			o.Old += weight(in)
 		}
 	}
 	switch {

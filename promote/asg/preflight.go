@@ -57,6 +57,9 @@ func (l *look) there() bool {
 	if len(l.q.Moves) > 0 {
 		return l.thereAgain()
 	}
+	if wanted[0] == "" {
+		return false
+	}
 	return slices.Equal(amisOf(launchingPlaces(l.places)), wanted) && !slices.ContainsFunc(l.running, func(v promote.Version) bool { return v.AMI != wanted[0] }) &&
 		l.group.all(l.resolved())
 }

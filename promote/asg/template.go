@@ -75,8 +75,8 @@ type place struct {
 
 // ami returns what is launched.
 func (p place) ami() string {
-	if p.use.image != "" || p.version == nil {
-		return p.use.image
+	if p.image != "" || p.version == nil {
+		return p.image
 	}
 	return p.version.ami
 }
