@@ -120,7 +120,7 @@ func TestEncryptedCannotBeShared(t *testing.T) {
 // A new snapshot is said not to exist for a while, and a complete one not to be.
 func TestEventualConsistency(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, "version: 1\nwindows: { \"ebs:writable\": 100s, \"ebs:readable\": 60s }")
+	w := newWorld(t, "version: 1\nwindows: { \"ebs:writable\": 125s, \"ebs:readable\": 60s }")
 	p := w.process(nil, nil)
 	img := w.image(version(1), 2, blocks{0: 1, 1: 2, 2: 3}, "")
 	_, err := p.Publish(t.Context(), img, template(bake.BIOS), []string{"eu"})
