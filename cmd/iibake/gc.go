@@ -14,6 +14,7 @@ import (
 	"github.com/iibake/iibake/bake/disk"
 	"github.com/iibake/iibake/bake/template"
 	"github.com/iibake/iibake/cmd/iibake/internal/ui"
+	"github.com/iibake/iibake/promote"
 )
 
 func gcCommand(con *console) *cli.Command {
@@ -124,14 +125,17 @@ func (r *record) live(ctx context.Context, p *template.Project, now time.Time) (
 		return nil, err
 	}
 	byName := map[string][]bake.Image{}
-	held := map[bake.Ref]bool{}
+	held, err := r.onTheirWay(ctx)
+	if err != nil {
+		return nil, err
+	}
 	for _, img := range images {
 		byName[img.Name] = append(byName[img.Name], img)
 		channels, err := r.channels.Of(ctx, img.Ref)
 		if err != nil {
 			return nil, err
 		}
-		held[img.Ref] = len(channels) > 0
+		held[img.Ref] = held[img.Ref] || len(channels) > 0
 	}
 	retain := map[string]bake.Retain{}
 	for _, t := range p.Images {
@@ -144,6 +148,16 @@ func (r *record) live(ctx context.Context, p *template.Project, now time.Time) (
 		}
 	}
 	return live, nil
+}
+
+// onTheirWay returns the images of the promotions that are under way: their disks may have to be published still.
+func (r *record) onTheirWay(ctx context.Context) (map[bake.Ref]bool, error) {
+	all, err := promote.NewActives(r.catalog).List(ctx)
+	images := map[bake.Ref]bool{}
+	for _, p := range all {
+		images[p.To] = true
+	}
+	return images, err
 }
 
 // stale returns the files that builds left behind and nobody has touched since before.
