@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"os"
 	"runtime"
@@ -25,6 +26,7 @@ func buildCommand(con *console) *cli.Command {
 			&cli.BoolFlag{Name: "refresh", Usage: "look whether sources have moved; otherwise what they were last time counts"},
 			&cli.BoolFlag{Name: "force", Usage: "bake although the image is up to date, and run every step"},
 			&cli.BoolFlag{Name: "skip-test", Usage: "do not boot and judge the images; they do not become candidates"},
+			&cli.BoolFlag{Name: "publish", Usage: "make images that passed exist as AMIs in the targets of their templates"},
 			&cli.BoolFlag{Name: "retain", Usage: "keep the disk of a step that failed, to look into"},
 			&cli.BoolFlag{Name: "allow-dirty", Usage: "bake a work tree with changes of its own; the version says so for ever"},
 			&cli.IntFlag{Name: "parallel", Aliases: []string{"j"}, Usage: "work on `N` images at a time", DefaultText: "half the processors"},
@@ -77,6 +79,9 @@ func build(con *console, c *cli.Context, p *template.Project, plan *bake.Plan) e
 		Refresh: c.Bool("refresh"), Force: c.Bool("force"), Retain: c.Bool("retain"),
 	})
 	b.judge = newJudge(store)
+	if c.Bool("publish") {
+		b.publish = newPublisher(r, store, p, openTargets(c, p), rep).Publish
+	}
 	err = plan.Run(c.Context, parallel(c), b.one)
 	rep.Close()
 	if errors.Is(err, local.ErrHost) && os.Geteuid() != 0 {
@@ -152,6 +157,9 @@ func sudoCommand(c *cli.Context, templates []bake.Template, environ []string) st
 	return "run " + sudo + strings.TrimSpace(c.App.Name+" build "+strings.Join(c.Args().Slice(), " "))
 }
 
+// publish makes an image usable in targets; see [promote.Publisher].
+type publish func(ctx context.Context, img bake.Image, targets []string) (map[string]bake.Artifact, error)
+
 // building is one run of build.
 type building struct {
 	r        *record
@@ -159,6 +167,7 @@ type building struct {
 	builder  bake.Builder
 	judge    judge
 	skipTest bool
+	publish  publish // nil where images are not to be published
 
 	results []*result // in the order of the plan
 }

@@ -90,7 +90,12 @@ func (b *building) prove(ctx context.Context, t bake.Template, img bake.Image, r
 		}
 	}
 	res.Verdict = passed
-	return b.nominate(ctx, img)
+	if err := b.nominate(ctx, img); err != nil || b.publish == nil || len(t.Publish.Targets) == 0 {
+		return err
+	}
+	found, err := b.publish(ctx, img, t.Publish.Targets)
+	res.Artifacts = publishedOf(found)
+	return err
 }
 
 // proven reports whether the last verdict on img is that it passed, by the tests that t has now.

@@ -73,6 +73,8 @@ func (v planView) title() string {
 		return fmt.Sprintf("%s: %s alone", what, ui.Count(len(v.Fleets), "fleet"))
 	case p.Only:
 		return fmt.Sprintf("%s: %s alone, to %s", what, ui.Count(len(v.Fleets), "fleet"), p.To.Version)
+	case p.From != nil && *p.From == p.To && !v.There:
+		return fmt.Sprintf("%s: fleets that are not at %s", what, p.To.Version)
 	}
 	return fmt.Sprintf("%s: %s → %s", what, from, p.To.Version)
 }

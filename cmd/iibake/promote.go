@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -154,7 +155,7 @@ func refusedPlan(v planView) error {
 		}
 	}
 	for _, f := range v.Fleets {
-		if len(f.Pins) > 0 && !p.Pin {
+		if !p.Pin && slices.ContainsFunc(f.Current, func(l promote.Launch) bool { return l.Alias != "" }) {
 			todo = append(todo, "iibake promote --pin fixes the launch template version of "+f.Fleet.Name+" to a number")
 		}
 	}

@@ -33,6 +33,8 @@ type result struct {
 	Packages []bake.PackageChange `json:"packages,omitempty"`
 	Error    string               `json:"error,omitempty"`
 
+	Artifacts []published `json:"artifacts,omitempty"` // with --publish: where it exists as an AMI
+
 	verdict *test.Verdict // nil where it was not tested now
 }
 
@@ -58,7 +60,7 @@ func (b *building) write(con *console, c *cli.Context) error {
 		return err
 	}
 	for _, r := range b.results {
-		if err := r.writePackages(con, p); err != nil {
+		if err := errors.Join(r.writePackages(con, p), r.writeArtifacts(con, p)); err != nil {
 			return err
 		}
 	}
@@ -108,6 +110,15 @@ func (r *result) writePackages(con *console, p ui.Paint) error {
 			return con.printf("   %s\n", p.Dim(more))
 		}
 		if err := con.printf("   %s\n", c); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (r *result) writeArtifacts(con *console, p ui.Paint) error {
+	for _, a := range r.Artifacts {
+		if err := con.printf("%s in %s: %s %s\n", r.Name, p.Name(a.Target), p.Bold(a.AMI), p.Dim(a.Region)); err != nil {
 			return err
 		}
 	}
