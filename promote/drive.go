@@ -154,7 +154,7 @@ func (d *drive) turn(ctx context.Context) (Outcome, error) {
 			return d.finish(ctx)
 		}
 		d.crew.work(d.legs)
-		d.crew.collect(d.c.Poll)
+		d.crew.collect(min(d.c.Poll, patienceOfCrew))
 		if d.blame(); (before == nil) == (d.failure == nil) {
 			break
 		}
@@ -167,6 +167,9 @@ func (d *drive) turn(ctx context.Context) (Outcome, error) {
 	}
 	return d.end(ctx, end)
 }
+
+// patienceOfCrew is how long a turn waits for fleets that are slow to answer. What comes later is taken in with the next turn.
+const patienceOfCrew = time.Second
 
 // bear tolerates for a while that the catalog does not answer: nothing is begun meanwhile.
 func (d *drive) bear(err error) error {

@@ -42,8 +42,12 @@ type kit struct {
 	watch     *lookout
 	img       bake.Image
 	artifacts map[string]bake.Artifact
-	checked   map[string]Preflight // of a plan that is fresh: fleets that need not be looked at again
+	checked   map[string]Preflight // of the plan: fleets that need not be looked at again while it is fresh
+	checkedAt time.Time
 }
+
+// freshPlan is how old a plan may be whose fleets are not looked at again before they are touched.
+const freshPlan = 3 * time.Minute
 
 // order is what a leg shall do next.
 type order int

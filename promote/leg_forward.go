@@ -55,7 +55,7 @@ func (l *leg) begin(ctx context.Context) error {
 		return fmt.Errorf("%w: %s is not published in target %s", bake.ErrRefused, l.r.To, l.r.Fleet.Target)
 	}
 	pre, known := l.checked[l.r.Fleet.Name]
-	if !known {
+	if !known || l.c.Clock.Now().Sub(l.checkedAt) > freshPlan {
 		var err error
 		if pre, err = l.fleet.Preflight(ctx, q); err != nil {
 			return l.fleetError("look at the fleet", err)

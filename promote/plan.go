@@ -40,7 +40,7 @@ type Plan struct {
 	Notes     []string             `json:"notes,omitempty"`
 	There     bool                 `json:"there,omitempty"`  // channel and fleets have the image already: there is nothing to do
 	Aborts    *Active              `json:"aborts,omitempty"` // of a rollback: the promotion under way, which is taken over and goes back
-	At        time.Time            `json:"at"`
+	At        time.Time            `json:"at"`               // when everything had been looked at
 }
 
 // FleetPlan is what a promotion would do to one fleet. What the fleet goes back to stands in Current of its preflight.
@@ -73,7 +73,8 @@ func (p *Promoter) Plan(ctx context.Context, r Request) (Plan, error) {
 		Channel: r.Channel, To: r.Image, By: r.By, At: plan.At, Reason: r.Reason, Waves: waves, Soak: rule.Soak,
 		Only: len(r.Fleets) > 0, Keep: r.Keep, Pin: r.Pin, Targets: targetsOf(waves, r.Targets),
 	}
-	return plan, p.fill(ctx, &plan, rule)
+	err = p.fill(ctx, &plan, rule)
+	return plan, err
 }
 
 // free returns an error unless a promotion may begin in the channel.
@@ -141,6 +142,7 @@ func (p *Promoter) fill(ctx context.Context, plan *Plan, rule Rule) error {
 		return err
 	}
 	plan.judge()
+	plan.At = p.c.Clock.Now().UTC()
 	return nil
 }
 

@@ -125,23 +125,11 @@ func (p *Promoter) Run(ctx context.Context, plan Plan) (Outcome, error) {
 	if err != nil {
 		return Outcome{}, fmt.Errorf("%s: %w", pro.ID(), err)
 	}
-	if p.c.Clock.Now().Sub(plan.At) < freshPlan {
-		d.checked = firstWave(plan)
+	d.checked, d.checkedAt = map[string]Preflight{}, plan.At
+	for _, f := range plan.Fleets {
+		d.checked[f.Fleet.Name] = f.Preflight
 	}
 	return d.run(ctx)
-}
-
-// freshPlan is how old a plan may be whose fleets are not looked at again before they are touched.
-const freshPlan = 2 * time.Minute
-
-func firstWave(plan Plan) map[string]Preflight {
-	checked := map[string]Preflight{}
-	for _, f := range plan.Fleets {
-		if f.Wave == 0 {
-			checked[f.Fleet.Name] = f.Preflight
-		}
-	}
-	return checked
 }
 
 // stay is for a channel that holds the image already, with fleets that have it: only what follows the channel may have been left behind.

@@ -85,7 +85,7 @@ func (d *drive) needsImage() bool {
 // untouched reports whether no fleet was touched.
 func (d *drive) untouched() bool {
 	for _, l := range d.legs {
-		if l.r.Phase != Planned {
+		if l.busy || l.r.Phase != Planned {
 			return false
 		}
 	}

@@ -51,7 +51,8 @@ func (p *Promoter) PlanRollback(ctx context.Context, r RollbackRequest) (Plan, e
 		Channel: r.Channel, To: to, By: r.By, At: plan.At, Reason: r.Reason, Back: true, Only: len(r.Fleets) > 0,
 		Waves: together(waves), Targets: targetsOf(waves, r.Targets),
 	}
-	return plan, p.fill(ctx, &plan, rule)
+	err = p.fill(ctx, &plan, rule)
+	return plan, err
 }
 
 // together makes one wave of all.
