@@ -29,7 +29,11 @@ func initCommand(con *console) *cli.Command {
 			if err != nil {
 				return err
 			}
-			return initProject(con, filepath.Join(append([]string{c.String("dir")}, args...)...), files)
+			dir := c.String("dir")
+			if len(args) > 0 && filepath.IsAbs(args[0]) {
+				dir = ""
+			}
+			return initProject(con, filepath.Join(append([]string{dir}, args...)...), files)
 		},
 	}
 }
