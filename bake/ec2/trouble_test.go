@@ -338,3 +338,27 @@ func TestTokenIsForgotten(t *testing.T) {
 	ok(t, err)
 	w.leaves("eu-west-1")
 }
+
+// An account that says time and again that it is asked too often gets the image all the same.
+func TestThrottled(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, `
+version: 1
+throttling: aws
+rules:
+- match: { service: "e*", probability: 0.3 }
+  do: { throttle: true }
+- match: { operation: PutSnapshotBlock, probability: 0.1 }
+  do: { lose: true }
+`)
+	has := blocks{}
+	for i := range int64(120) {
+		has[2*i] = byte(1 + i)
+	}
+	img := w.image(version(1), 120, has, "")
+	got, err := w.process(nil, nil).Publish(t.Context(), img, template(bake.BIOS), chaosTargets())
+	ok(t, err)
+	ok(t, w.cloud.SetFaults(localcloud.Document{}))
+	w.holds(w.target("us"), got["us"].Snapshot, img.Disk)
+	w.leaves("eu-west-1", "us-east-1")
+}
