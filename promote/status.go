@@ -64,8 +64,8 @@ type FleetStatus struct {
 	Wave      int       `json:"wave"`              // from 0
 	Unknown   string    `json:"unknown,omitempty"` // why nothing is known of it
 	Missing   bool      `json:"missing,omitempty"` // there is no such group
-	Desired   int       `json:"desired"`           // instances
-	Healthy   int       `json:"healthy"`           // instances, in service
+	Desired   int       `json:"desired"`           // instances, or the weight that they have together
+	Healthy   int       `json:"healthy"`           // in service, in the unit of Desired
 	Running   []Version `json:"running,omitempty"` // instances by what they run, most first
 	Current   []Launch  `json:"current,omitempty"` // what the next instances are launched from
 	Refresh   *Refresh  `json:"refresh,omitempty"`

@@ -220,6 +220,19 @@ func TestAnAliasThatIsNotResolved(t *testing.T) {
 	w.expect(w.look(), "(template)")
 }
 
+func TestInstancesWithWeights(t *testing.T) {
+	w := newWatched(t)
+	w.fleet("one", func(g *promote.Group) {
+		g.Desired = 7
+		g.Instances[0].Weight, g.Instances[1].Weight, g.Instances[1].Healthy = 4, 3, false
+	}, 1, 1)
+	s := w.look()
+	w.expect(s)
+	if f := s.Channels[0].Fleets[0]; f.Healthy != 4 || f.Desired != 7 || f.Running[0].Instances != 2 {
+		t.Errorf("got %+v", f)
+	}
+}
+
 func TestInstancesThatNobodyKnows(t *testing.T) {
 	w := newWatched(t)
 	w.survey.Gaps = []promote.Gap{{Part: promote.PartInstances, Error: "denied"}}

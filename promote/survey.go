@@ -59,7 +59,7 @@ const (
 // Group is an Auto Scaling group as it is.
 type Group struct {
 	Name      string     `json:"name"`
-	Desired   int        `json:"desired"`
+	Desired   int        `json:"desired"`         // instances, or the weight that they have together
 	Current   []Launch   `json:"current"`         // what its next instances are launched from; their AMI is empty where nobody knows
 	Mixed     bool       `json:"mixed,omitempty"` // by a mixed instances policy
 	Instances []Instance `json:"instances"`
@@ -75,6 +75,7 @@ type Instance struct {
 	Version  string    `json:"version,omitempty"`  // of the launch template
 	Group    string    `json:"group,omitempty"`    // Auto Scaling group; empty for one that was started by hand
 	Healthy  bool      `json:"healthy"`            // in service and healthy
+	Weight   int       `json:"weight,omitempty"`   // that it has in its group, where instances have weights
 	Leaving  bool      `json:"leaving,omitempty"`  // on its way out
 	Launched time.Time `json:"launched,omitzero"`
 }
@@ -134,12 +135,12 @@ func (g Group) running(images map[string]bake.Ref) []Version {
 	return all
 }
 
-// healthy counts the instances that are in service and healthy.
+// healthy counts the instances that are in service and healthy, in the unit of Desired.
 func (g Group) healthy() int {
 	n := 0
 	for _, in := range g.Instances {
 		if in.Healthy {
-			n++
+			n += max(1, in.Weight)
 		}
 	}
 	return n

@@ -12,6 +12,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"github.com/iibake/iibake/bake"
+	"github.com/iibake/iibake/bake/ec2/target"
 	"github.com/iibake/iibake/bake/template"
 	"github.com/iibake/iibake/cmd/iibake/internal/ui"
 	"github.com/iibake/iibake/promote"
@@ -28,7 +29,8 @@ func statusCommand(con *console) *cli.Command {
 		Description: "It looks into every account at once, in few calls, and changes nothing. An account that cannot be reached, or denies a permission, does not\n" +
 			"keep it from showing the rest. Without operands it shows everything.\n\n" +
 			"It ends with 0 where all is as it should be, with 16 where something is to be mended, and otherwise with 1 where it could not look everywhere.",
-		Flags:        append(variableFlags(), outputFlag()),
+		Flags: append(variableFlags(), outputFlag(),
+			&cli.DurationFlag{Name: "timeout", Value: time.Minute, Usage: "do not wait longer than `TIME` for accounts that do not answer"}),
 		BashComplete: completeChannels(con),
 		Action: func(c *cli.Context) error {
 			names, err := operands(c, "NAME...")
@@ -44,7 +46,7 @@ func statusCommand(con *console) *cli.Command {
 				return err
 			}
 			t := openTargets(c, p)
-			s, err := r.status(c.Context, p, t)
+			s, err := r.status(c.Context, p, survey.Surveyor{Open: t.open, Patience: c.Duration("timeout")})
 			if err != nil {
 				return err
 			}
@@ -73,9 +75,18 @@ func (t targets) endpoints(ctx context.Context) func(string) string {
 	}
 }
 
+// open is get for who tells of an error beside other things: what to do stands in its text.
+func (t targets) open(ctx context.Context, name string) (*target.Target, error) {
+	found, err := t.get(ctx, name)
+	if todo := hints(err); len(todo) > 0 {
+		err = fmt.Errorf("%w: %s", err, strings.Join(todo, "; "))
+	}
+	return found, err
+}
+
 // status looks at the channels and fleets of the project.
-func (r *record) status(ctx context.Context, p *template.Project, t targets) (promote.Status, error) {
-	c := promote.StatusConfig{Catalog: r.catalog, Survey: survey.Surveyor{Open: t.get}.Survey, Now: time.Now()}
+func (r *record) status(ctx context.Context, p *template.Project, v surveyor) (promote.Status, error) {
+	c := promote.StatusConfig{Catalog: r.catalog, Survey: v.Survey, Now: time.Now()}
 	rules := rulesOf(p)
 	for _, img := range p.Images {
 		for _, channel := range slices.Sorted(maps.Keys(p.Channels)) {

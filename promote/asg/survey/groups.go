@@ -5,6 +5,7 @@ import (
 	"context"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -53,6 +54,7 @@ func groupOf(g astypes.AutoScalingGroup) promote.Group {
 		one := promote.Instance{
 			ID: aws.ToString(in.InstanceId), AMI: aws.ToString(in.ImageId), Group: name,
 			Healthy: in.LifecycleState == astypes.LifecycleStateInService && strings.EqualFold(aws.ToString(in.HealthStatus), "healthy"),
+			Weight:  weightOf(in),
 			Leaving: strings.HasPrefix(string(in.LifecycleState), "Terminat") || strings.HasPrefix(string(in.LifecycleState), "Detach"),
 		}
 		if in.LaunchTemplate != nil {
@@ -61,6 +63,15 @@ func groupOf(g astypes.AutoScalingGroup) promote.Group {
 		found.Instances = append(found.Instances, one)
 	}
 	return found
+}
+
+// weightOf returns 0 for an instance that has no weight.
+func weightOf(in astypes.Instance) int {
+	n, err := strconv.Atoi(aws.ToString(in.WeightedCapacity))
+	if err != nil {
+		return 0
+	}
+	return n
 }
 
 // launchesOf returns what the group launches from: with a mixed instances policy also what its overrides name.

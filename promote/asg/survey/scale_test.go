@@ -11,6 +11,7 @@ import (
 	"github.com/iibake/iibake/bake/ec2/target"
 	"github.com/iibake/iibake/promote"
 	"github.com/iibake/iibake/promote/asg/survey"
+	"github.com/iibake/iibake/test/localcloud"
 )
 
 // estate is accounts with fleets in each of some regions.
@@ -61,7 +62,9 @@ func TestCallsAreFew(t *testing.T) {
 		}
 		return s
 	}
+	ok(t, w.cloud.SetFaults(localcloud.Document{Name: "faults", Text: []byte("version: 1\nthrottling: aws\n")}))
 	drifts(t, check("all is well"))
+	ok(t, w.cloud.SetFaults(localcloud.Document{}))
 	w.begin()
 	seen, asked := 0, 0
 	for _, f := range check("all fleets move").Channels[0].Fleets {
