@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -117,7 +118,7 @@ func writeDrills(con *console, c *cli.Context, drills []promote.Drill) error {
 		if d.Tried {
 			tried = "booted and judged in " + ui.Took(time.Duration(d.Took))
 		}
-		table.Row(p.Name(d.Fleet), drillTarget(d), fmt.Sprint(d.Preflight.Instances), "~"+ui.Took(time.Duration(d.Preflight.Estimate)), tried, answer)
+		table.Row(p.Name(d.Fleet), drillTarget(d), strconv.Itoa(d.Preflight.Instances), "~"+ui.Took(time.Duration(d.Preflight.Estimate)), tried, answer)
 	}
 	if err := table.Write(con.out, p); err != nil {
 		return err

@@ -61,22 +61,23 @@ func (v planView) write(con *console, form string, now time.Time) error {
 // title says what moves from where to where.
 func (v planView) title() string {
 	p := v.Promotion
-	from := "nothing"
+	from, to := "nothing", p.To.Version
 	if p.From != nil {
 		from = p.From.Version
+	}
+	if to == "" {
+		to = "what was there before iibake"
 	}
 	what := fmt.Sprintf("%s@%s", p.To.Name, p.Channel)
 	switch {
 	case v.Aborts != nil:
 		return fmt.Sprintf("%s: end the promotion to %s, and go back", p.ID(), p.To.Version)
-	case p.Only && p.To.Version == "":
-		return fmt.Sprintf("%s: %s alone", what, ui.Count(len(v.Fleets), "fleet"))
 	case p.Only:
-		return fmt.Sprintf("%s: %s alone, to %s", what, ui.Count(len(v.Fleets), "fleet"), p.To.Version)
+		return fmt.Sprintf("%s: %s alone, to %s", what, ui.Count(len(v.Fleets), "fleet"), to)
 	case p.From != nil && *p.From == p.To && !v.There:
 		return fmt.Sprintf("%s: fleets that are not at %s", what, p.To.Version)
 	}
-	return fmt.Sprintf("%s: %s → %s", what, from, p.To.Version)
+	return fmt.Sprintf("%s: %s → %s", what, from, to)
 }
 
 // waves counts the waves of the plan.
@@ -130,10 +131,10 @@ func (v planView) size() string {
 }
 
 func (v planView) verdict(now time.Time) string {
-	if v.Plan.Verdict.IsZero() {
+	if v.Verdict.IsZero() {
 		return ""
 	}
-	return "given " + ago(now.Sub(v.Plan.Verdict)) + ", at " + v.Plan.Verdict.UTC().Format(time.DateTime+" UTC")
+	return "given " + ago(now.Sub(v.Verdict)) + ", at " + v.Verdict.UTC().Format(time.DateTime+" UTC")
 }
 
 // current says what a fleet is launched from, and what it goes back to.

@@ -111,10 +111,16 @@ func TestPlan(t *testing.T) {
 func TestPlanTitle(t *testing.T) {
 	only, aborts := fullPlan(), fullPlan()
 	only.Promotion.Only = true
+	unknown := bare()
+	unknown.Promotion.To.Version = ""
+	lagging := fullPlan()
+	lagging.Promotion.From = &lagging.Promotion.To
 	aborts.Aborts, aborts.Promotion.Number = &promote.Active{}, 7
 	for want, v := range map[string]planView{
 		"web@production: 2026.11.21-1-gaaaaaaa → 2026.11.22-1-gbbbbbbb":             fullPlan(),
 		"web@production: nothing → 2026.11.22-1-gbbbbbbb":                           bare(),
+		"web@production: nothing → what was there before iibake":                    unknown,
+		"web@production: fleets that are not at 2026.11.22-1-gbbbbbbb":              lagging,
 		"web@production: 2 fleets alone, to 2026.11.22-1-gbbbbbbb":                  only,
 		"web@production#7: end the promotion to 2026.11.22-1-gbbbbbbb, and go back": aborts,
 	} {

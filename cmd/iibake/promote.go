@@ -147,7 +147,7 @@ func (e *engine) nothingToDo(con *console, c *cli.Context, v planView) error {
 // refusedPlan is the error of a plan that has refusals, which have been shown.
 func refusedPlan(v planView) error {
 	p := v.Promotion
-	err := fmt.Errorf("%w: %s@%s does not move to %s: %s", bake.ErrRefused, p.To.Name, p.Channel, p.To.Version, strings.Join(v.Refusals, "; "))
+	err := fmt.Errorf("%w: %s: %s", bake.ErrRefused, v.title(), strings.Join(v.Refusals, "; "))
 	var todo []string
 	for _, g := range v.Gates {
 		if !g.Open {
@@ -207,7 +207,7 @@ func (e *engine) tell(con *console, c *cli.Context, p promote.Promotion, o promo
 	if o.Result != "" {
 		err = errors.Join(e.writeEnding(con, c, p, o), err)
 	}
-	return e.withNext(c, p, o, err)
+	return e.withNext(p, o, err)
 }
 
 func (e *engine) writeEnding(con *console, c *cli.Context, p promote.Promotion, o promote.Outcome) error {
@@ -230,6 +230,9 @@ func (e *engine) writeEnding(con *console, c *cli.Context, p promote.Promotion, 
 // gladWord says what became of a promotion that ended as it was meant to.
 func (e *engine) gladWord(p promote.Promotion) (word, rest string) {
 	word, rest = "promoted", string(p.Channel)+" holds "+p.To.String()
+	if p.To.Version == "" {
+		rest = string(p.Channel) + " holds nothing"
+	}
 	if p.Back {
 		word = "went back"
 	}
@@ -240,7 +243,7 @@ func (e *engine) gladWord(p promote.Promotion) (word, rest string) {
 }
 
 // withNext says what to do about a promotion that did not end well.
-func (e *engine) withNext(c *cli.Context, p promote.Promotion, o promote.Outcome, err error) error {
+func (e *engine) withNext(p promote.Promotion, o promote.Outcome, err error) error {
 	place := fmt.Sprintf("%s@%s", p.To.Name, p.Channel)
 	busy, _ := errors.AsType[*promote.BusyError](err)
 	switch {

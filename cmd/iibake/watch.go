@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"os"
+	"strconv"
 	"time"
 
 	"github.com/urfave/cli/v2"
@@ -95,7 +96,7 @@ func writeRollouts(con *console, p promote.Promotion, latest map[string]promote.
 			if ok {
 				phase, since = r.Phase, ago(now.Sub(r.At))
 			}
-			table.Row(paint.Name(m.Name), fmt.Sprint(i+1), string(phase), since, r.Reason)
+			table.Row(paint.Name(m.Name), strconv.Itoa(i+1), string(phase), since, r.Reason)
 		}
 	}
 	return table.Write(con.out, paint)
