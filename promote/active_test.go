@@ -198,6 +198,19 @@ func TestTakeWhatIsOver(t *testing.T) {
 	}
 }
 
+// Only the driver itself may take what it has taken.
+func TestTakeTwice(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	actives, p, first := begun(t, w)
+	if a, err := actives.Take(t.Context(), p, "a", at); err != nil || a != first {
+		t.Errorf("the same driver: %+v, %v: want %+v", a, err, first)
+	}
+	if _, err := actives.Take(t.Context(), p, "b", at); !errors.Is(err, catalog.ErrMoved) {
+		t.Errorf("another driver: %v", err)
+	}
+}
+
 // TestActives drives the head of a channel as several processes and people may, and holds it against what it should be.
 func TestActives(t *testing.T) {
 	t.Parallel()

@@ -137,6 +137,30 @@ func TestHistoryIsAChain(t *testing.T) {
 	})
 }
 
+// Some fleets alone got the version that the channel holds: that is not how it got there.
+func TestHistoryOfFleetsAlone(t *testing.T) {
+	t.Parallel()
+	m := newMemory()
+	happen(t, m, past{0, 1, swapped})
+	channels := promote.NewChannels(m)
+	p := plan(1, "ada")
+	held := web(1)
+	p.Only, p.From = true, &held
+	for _, told := range []bool{false, true} {
+		only, err := channels.Intend(t.Context(), p)
+		if err == nil && told {
+			err = channels.End(t.Context(), only, promote.Outcome{Result: promote.Promoted, At: at})
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	history, err := channels.History(t.Context(), "web", production)
+	if err != nil || len(history) != 3 || !history[0].Moved() || history[1].Moved() || history[2].Moved() {
+		t.Errorf("history %+v, %v: want the first one alone to have moved the channel", history, err)
+	}
+}
+
 func TestEndTwice(t *testing.T) {
 	t.Parallel()
 	m := newMemory()
