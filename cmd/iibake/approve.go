@@ -20,7 +20,7 @@ func approveCommand(con *console) *cli.Command {
 		Description: "It holds for this version in this channel, and lapses when the image is revoked. Who agrees is who the environment says: in CI who\n" +
 			"triggered the job, otherwise the user. Where the channel has not_author, whoever baked the image or wrote its commit cannot.",
 		Flags:        []cli.Flag{outputFlag(), yesFlag(), reasonFlag()},
-		BashComplete: completeImages(con),
+		BashComplete: completeMove(con),
 		Action: func(c *cli.Context) error {
 			a, err := openApproval(c)
 			if err != nil {

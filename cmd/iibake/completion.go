@@ -2,7 +2,9 @@ package main
 
 import (
 	"fmt"
+	"maps"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/urfave/cli/v2"
@@ -112,6 +114,23 @@ func completeImages(con *console) cli.BashCompleteFunc {
 			}
 		}
 	})
+}
+
+// completeMove writes images, and behind one of them the channels that it may enter.
+func completeMove(con *console) cli.BashCompleteFunc {
+	images := completeImages(con)
+	return func(c *cli.Context) {
+		p, err := loadProject(c)
+		if c.NArg() == 0 || err != nil {
+			images(c)
+			return
+		}
+		orFlags(func(*cli.Context) {
+			for _, name := range slices.Sorted(maps.Keys(p.Channels)) {
+				_ = con.printf("%s\n", name)
+			}
+		})(c)
+	}
 }
 
 // completeTemplates writes the templates of the project.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"slices"
 	"strconv"
@@ -149,7 +150,7 @@ func completeFleets(con *console) cli.BashCompleteFunc {
 		if err != nil {
 			return
 		}
-		for name := range p.Fleets {
+		for _, name := range slices.Sorted(maps.Keys(p.Fleets)) {
 			_ = con.printf("%s\n", name)
 		}
 	})

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -100,10 +101,7 @@ func completeChannels(con *console) cli.BashCompleteFunc {
 		if err != nil {
 			return
 		}
-		for name := range p.Channels {
-			_ = con.printf("%s\n", name)
-		}
-		for name := range p.Fleets {
+		for _, name := range slices.Concat(slices.Sorted(maps.Keys(p.Channels)), slices.Sorted(maps.Keys(p.Fleets))) {
 			_ = con.printf("%s\n", name)
 		}
 	})
