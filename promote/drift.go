@@ -87,8 +87,8 @@ func (d Drift) missing() Drift {
 func (v *view) judgeChannel(st *standing, c ChannelStatus) {
 	d := Drift{Image: c.Image, Channel: c.Channel, Want: c.Holds}
 	if u := c.UnderWay; u != nil && u.Silent {
-		d.Kind, d.What = DriftSilent, fmt.Sprintf("nothing was heard for %s of %s, which drives %s to %s",
-			roundText(v.now.Sub(u.Active.Seen)), u.Active.Driver, u.Promotion.ID(), u.Promotion.To)
+		d.Kind = DriftSilent
+		d.What = fmt.Sprintf("nothing was heard for %s of %s, which drives %s", roundText(v.now.Sub(u.Active.Seen)), u.Active.Driver, u.Promotion.ID())
 		d.Remedy = "take it over, if that process is dead"
 		v.add(d)
 	}

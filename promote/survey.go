@@ -15,6 +15,7 @@ type Ask struct {
 	Moving     []string            // those of Groups that have a refresh, as far as anybody knows: they come first
 	AMIs       map[string][]string // by region: those whose instances outside of Groups are wanted, the most wanted first
 	Parameters []string            // names of SSM parameters
+	Still      bool                // refreshes are not asked for
 	Versions   map[string]string   // AMIs of launch template versions that are on record, by [VersionKey]
 }
 

@@ -63,11 +63,12 @@ type heldRevoked struct {
 	Image   bake.Ref        `json:"image"`
 }
 
-// runsRevoked is a fleet that runs a revoked image.
+// runsRevoked is a fleet that runs a revoked image, or will.
 type runsRevoked struct {
 	Fleet     string   `json:"fleet,omitempty"` // empty for instances that belong to no fleet of the project
 	Image     bake.Ref `json:"image"`
 	Instances int      `json:"instances"`
+	Next      bool     `json:"next,omitempty"` // its next instances will run it
 }
 
 // revoking is a revocation that is about to be put on record, or taken back.
@@ -186,7 +187,11 @@ func (out revocation) write(con *console) error {
 		if fleet == "" {
 			fleet = "somebody outside of the fleets"
 		}
-		fleets = append(fleets, fmt.Sprintf("%s runs %s on %s", fleet, f.Image, ui.Count(f.Instances, "instance")))
+		text := fmt.Sprintf("%s runs %s on %s", fleet, f.Image, ui.Count(f.Instances, "instance"))
+		if f.Next {
+			text += ", and on its next ones"
+		}
+		fleets = append(fleets, text)
 	}
 	row("with it", descendants)
 	row("channels", channels)

@@ -39,9 +39,9 @@ func (v revoking) running(ctx context.Context, images map[bake.Ref]bool) (runnin
 			unknown = append(unknown, s.Target+": "+string(gap.Part)+": "+gap.Error)
 		}
 		for name, g := range s.Groups {
-			running = append(running, runs(fleets[s.Target][name], g.Instances, amis)...)
+			running = append(running, runs(fleets[s.Target][name], g.Instances, g.Current, amis)...)
 		}
-		running = append(running, runs("", s.Strays, amis)...)
+		running = append(running, runs("", s.Strays, nil, amis)...)
 	}
 	slices.SortFunc(running, func(a, b runsRevoked) int {
 		return cmp.Or(strings.Compare(a.Fleet, b.Fleet), strings.Compare(a.Image.String(), b.Image.String()))
@@ -64,22 +64,24 @@ func (v revoking) fleetsByGroup() map[string]map[string]string {
 func asksFor(fleets map[string]map[string]string, amis map[string][]string) []promote.Ask {
 	var asks []promote.Ask
 	for _, target := range slices.Sorted(maps.Keys(fleets)) {
-		asks = append(asks, promote.Ask{Target: target, Groups: slices.Sorted(maps.Keys(fleets[target])), AMIs: amis})
+		asks = append(asks, promote.Ask{Target: target, Groups: slices.Sorted(maps.Keys(fleets[target])), AMIs: amis, Still: true})
 	}
 	return asks
 }
 
-// runs counts the instances that were launched from one of some AMIs. Those on their way out do not count.
-func runs(fleet string, instances []promote.Instance, amis map[string]bake.Ref) []runsRevoked {
-	count := map[bake.Ref]int{}
+// runs counts the instances that were launched from one of some AMIs, and says which of them the next ones are launched from. Those on
+// their way out do not count.
+func runs(fleet string, instances []promote.Instance, next []promote.Launch, amis map[string]bake.Ref) []runsRevoked {
+	found := map[bake.Ref]runsRevoked{}
 	for _, in := range instances {
 		if ref, ok := amis[in.AMI]; ok && !in.Leaving {
-			count[ref]++
+			found[ref] = runsRevoked{Fleet: fleet, Image: ref, Instances: found[ref].Instances + 1}
 		}
 	}
-	var all []runsRevoked
-	for ref, n := range count {
-		all = append(all, runsRevoked{fleet, ref, n})
+	for _, l := range next {
+		if ref, ok := amis[l.AMI]; ok {
+			found[ref] = runsRevoked{fleet, ref, found[ref].Instances, true}
+		}
 	}
-	return all
+	return slices.Collect(maps.Values(found))
 }

@@ -65,7 +65,11 @@ func (s statusText) underWay(c promote.ChannelStatus) string {
 	if u == nil {
 		return ""
 	}
-	text := fmt.Sprintf("#%d to %s, driven by %s", u.Promotion.Number, u.Promotion.To.Version, u.Active.Driver)
+	to := u.Promotion.To.Version
+	if to == "" {
+		to = "what was there before iibake"
+	}
+	text := fmt.Sprintf("#%d to %s, driven by %s", u.Promotion.Number, to, u.Active.Driver)
 	switch {
 	case u.Silent:
 		return s.p.Bad(text + ", silent for " + ui.Took(s.At.Sub(u.Active.Seen)))

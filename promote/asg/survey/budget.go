@@ -79,7 +79,9 @@ func (s *site) queries() []query {
 		case unsettled(g):
 			rank = mixed
 		}
-		all = append(all, query{s, rank, promote.PartRefreshes, func(ctx context.Context) error { return s.refresh(ctx, name) }})
+		if !s.ask.Still {
+			all = append(all, query{s, rank, promote.PartRefreshes, func(ctx context.Context) error { return s.refresh(ctx, name) }})
+		}
 		for _, l := range s.Groups[name].Current {
 			if l.AMI == "" && l.Version != "" && !slices.Contains(versions[l.Template], l.Version) {
 				versions[l.Template] = append(versions[l.Template], l.Version)
