@@ -17,7 +17,6 @@ import (
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/autoscaling"
 	astypes "github.com/aws/aws-sdk-go-v2/service/autoscaling/types"
 	"github.com/aws/smithy-go"
 
@@ -84,14 +83,14 @@ var errNoGroup = errors.New("there is no such Auto Scaling group")
 
 // group asks for the group.
 func (f *Fleet) group(ctx context.Context) (*group, error) {
-	out, err := f.t.AutoScaling().DescribeAutoScalingGroups(ctx, &autoscaling.DescribeAutoScalingGroupsInput{AutoScalingGroupNames: []string{f.m.Group}})
+	g, err := f.t.Group(ctx, f.m.Group)
+	if errors.Is(err, bake.ErrNotFound) {
+		return nil, fmt.Errorf("%w: %w", errNoGroup, bake.ErrRefused)
+	}
 	if err != nil {
 		return nil, err
 	}
-	if len(out.AutoScalingGroups) == 0 {
-		return nil, fmt.Errorf("%w: %w", errNoGroup, bake.ErrRefused)
-	}
-	return &group{out.AutoScalingGroups[0]}, nil
+	return &group{g}, nil
 }
 
 func (g *group) desired() int { return int(aws.ToInt32(g.DesiredCapacity)) }

@@ -43,6 +43,8 @@ type Target struct {
 	cloudwatch  *cloudwatch.Client
 	sts         *sts.Client
 
+	groups *groups
+
 	mu    sync.Mutex
 	other map[string]*Target // by region
 }
@@ -89,6 +91,7 @@ func newTarget(s *Set, spec Spec, id *identity, region string) *Target {
 	c, blocks := t.config(commonTimeout), t.config(blockTimeout)
 	t.ec2, t.ebs, t.autoscaling = ec2.NewFromConfig(c), ebs.NewFromConfig(blocks), autoscaling.NewFromConfig(c)
 	t.ssm, t.cloudwatch, t.sts = ssm.NewFromConfig(c), cloudwatch.NewFromConfig(c), sts.NewFromConfig(c)
+	t.groups = &groups{client: t.autoscaling}
 	return t
 }
 
