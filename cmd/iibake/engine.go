@@ -44,7 +44,7 @@ func pollFlag() cli.Flag {
 
 // openEngine makes the engine of the project that the command is used in. It must be closed.
 func openEngine(con *console, c *cli.Context) (*engine, error) {
-	p, err := loadProject(c)
+	p, broken, err := loadFleets(c)
 	if err != nil {
 		return nil, err
 	}
@@ -59,6 +59,9 @@ func openEngine(con *console, c *cli.Context) (*engine, error) {
 	rep, err := con.reporter(p.Dir)
 	if err != nil {
 		return nil, errors.Join(err, store.Close())
+	}
+	if broken != nil {
+		rep.Report(bake.Event{Time: time.Now().UTC(), Kind: bake.EventWarn, Text: "templates are broken, which does not matter here: iibake check says how"})
 	}
 	e := &engine{record: r, project: p, store: store, targets: openTargets(c, p), rep: rep, follow: newFollower(rep)}
 	e.publish = newPublisher(r, store, p, e.targets, rep)

@@ -3,6 +3,8 @@ package main
 import (
 	"cmp"
 	"context"
+	"errors"
+	"maps"
 	"slices"
 
 	"github.com/urfave/cli/v2"
@@ -78,4 +80,51 @@ func (r *record) imageNames(ctx context.Context) ([]string, error) {
 	}
 	slices.Sort(names)
 	return slices.Compact(names), nil
+}
+
+// loadFleets reads the project as loadProject does. A verb that brings fleets back, or looks on, needs no template: one that is broken keeps
+// nobody from it. What is wrong with templates is then returned beside the project.
+func loadFleets(c *cli.Context) (p *template.Project, broken, err error) {
+	p, err = loadProject(c)
+	var wrong template.Errors
+	if !errors.As(err, &wrong) || !slices.Contains([]string{"watch", "pause", "resume", "abort", "rollback"}, c.Command.Name) {
+		return p, nil, err
+	}
+	r, p, again := openSettings(c)
+	if again != nil {
+		return nil, nil, err
+	}
+	leaf, again := r.leafImage(c.Context)
+	if again != nil {
+		return nil, nil, again
+	}
+	for name, f := range p.Fleets {
+		f.Image = cmp.Or(f.Image, leaf)
+		p.Fleets[name] = f
+		if f.Image == "" {
+			return nil, nil, err // which image it runs only the templates tell
+		}
+	}
+	return p, err, nil
+}
+
+// leafImage returns the name of the only image of the catalog that no other one was baked from, or nothing where there are several.
+func (r *record) leafImage(ctx context.Context) (string, error) {
+	images, err := r.images.List(ctx, "")
+	if err != nil {
+		return "", err
+	}
+	leaves := map[string]bool{}
+	for _, img := range images {
+		leaves[img.Name] = true
+	}
+	for _, img := range images {
+		if img.Parent != nil {
+			delete(leaves, img.Parent.Name)
+		}
+	}
+	if len(leaves) != 1 {
+		return "", nil
+	}
+	return slices.Collect(maps.Keys(leaves))[0], nil
 }
