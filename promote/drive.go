@@ -134,7 +134,8 @@ func (d *drive) leave(ctx context.Context, cause error) (Outcome, error) {
 	return o, fmt.Errorf("%w: another process ended it: %s: %w", err, o.Result, catalog.ErrMoved)
 }
 
-// turn looks at everything once, and does what is to be done. It returns the outcome when there is one.
+// turn looks at everything once, and does what is to be done. It takes no longer than there is time between two turns: what a fleet that is
+// slow to answer has to say is taken in later. It returns the outcome when there is one.
 func (d *drive) turn(ctx context.Context) (Outcome, error) {
 	a, err := d.watch.look(ctx)
 	if err != nil {
@@ -154,7 +155,7 @@ func (d *drive) turn(ctx context.Context) (Outcome, error) {
 			return d.finish(ctx)
 		}
 		d.crew.work(d.legs)
-		d.crew.collect(min(d.c.Poll, patienceOfCrew))
+		d.crew.collect(d.c.Poll)
 		if d.blame(); (before == nil) == (d.failure == nil) {
 			break
 		}
@@ -167,9 +168,6 @@ func (d *drive) turn(ctx context.Context) (Outcome, error) {
 	}
 	return d.end(ctx, end)
 }
-
-// patienceOfCrew is how long a turn waits for fleets that are slow to answer. What comes later is taken in with the next turn.
-const patienceOfCrew = time.Second
 
 // bear tolerates for a while that the catalog does not answer: nothing is begun meanwhile.
 func (d *drive) bear(err error) error {

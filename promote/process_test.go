@@ -29,7 +29,9 @@ const (
 	lost             // the call is made, and says that it was not
 )
 
-var faults = map[fault]string{killBefore: "killed before", killAfter: "killed after", fails: "fails", lost: "answer lost"}
+func (f fault) String() string {
+	return [...]string{"goes well", "killed before it", "killed after it", "fails", "its answer is lost"}[f]
+}
 
 // process is a promoter with all that it calls in between, so that it can die: nothing that it does afterwards has an effect.
 type process struct {
@@ -127,7 +129,13 @@ func (w wired) Preflight(ctx context.Context, q promote.Query) (r promote.Prefli
 }
 
 func (w wired) Stage(ctx context.Context, r promote.Rollout) (out promote.Rollout, err error) {
-	err = w.p.act(ctx, "stage", r, func() error { out, err = w.f.Stage(ctx, r); return err })
+	err = w.p.act(ctx, "stage", r, func() error {
+		if w.p.unstaged == r.Fleet.Name {
+			return errors.New("out of launch template versions")
+		}
+		out, err = w.f.Stage(ctx, r)
+		return err
+	})
 	return out, err
 }
 
@@ -202,6 +210,7 @@ type stage struct {
 	births int
 
 	away     string // name of a fleet that is out of reach
+	unstaged string // name of a fleet that cannot be staged
 	aliasSet func() // before the alias is set
 	aliasErr error  // instead of setting it
 	before   int    // promotions on record before the story

@@ -180,6 +180,11 @@ func TestFailure(t *testing.T) {
 			change:  func(r *promote.Request) { r.Keep = true },
 			result:  promote.Stopped, started: []string{"canary>ami-2"}, reason: "canary: alarm web-5xx",
 		},
+		"kept in the second wave": {
+			prepare: func(s *stage) { s.yard.onTick = s.alarmInWest },
+			change:  func(r *promote.Request) { r.Keep = true },
+			result:  promote.Stopped, started: []string{"canary>ami-2", "east>ami-2", "west>ami-2"}, reason: "alarm web-5xx",
+		},
 		"a way back that fails": {
 			prepare: func(s *stage) { s.yard.alarm["2"], s.yard.lame["canary"] = true, true },
 			result:  promote.Stopped, started: []string{"canary>ami-2", "canary>ami-1"}, reason: "canary: alarm web-5xx",

@@ -142,7 +142,7 @@ func BenchmarkTick(b *testing.B) {
 		}
 	}
 	p := promote.New(promote.Config{
-		Catalog: s.catalog, Clock: s.yard, Driver: "me", Publisher: s.yard, Poll: time.Millisecond,
+		Catalog: s.catalog, Clock: s.yard, Driver: "me", Publisher: s.yard, Poll: time.Second,
 		Rules: func(string, promote.Channel) (promote.Rule, error) { return s.rule, nil },
 		Fleet: func(_ context.Context, m promote.Member) (promote.Fleet, error) {
 			return fleet{s.yard, s.yard.groups[m.Name]}, nil

@@ -301,6 +301,28 @@ func TestOutOfReach(t *testing.T) {
 	s.wantOver(t)
 }
 
+// No fleet of a wave is touched before all of them have what their instances are to be launched from.
+func TestWaveWaitsForAll(t *testing.T) {
+	t.Parallel()
+	s := newStage(t)
+	s.settled(t)
+	s.unstaged = "west"
+	o, err := s.spawn(0, none).promoted(2, nil)
+	if o.Result != "" || err == nil || !strings.Contains(err.Error(), "west: stage: out of launch template versions") {
+		t.Errorf("%+v, %v", o, err)
+	}
+	if starts := s.yard.newStarts(); !slices.Equal(starts, []string{"canary>ami-2"}) {
+		t.Errorf("started %v", starts)
+	}
+	s.aborted()
+	if o, err := s.spawn(0, none).resumed(); o.Result != promote.Reverted || !errors.Is(err, promote.ErrRolledBack) {
+		t.Errorf("aborted: %+v, %v", o, err)
+	}
+	s.wantFleets(t, "1")
+	s.wantOver(t)
+	s.wantJournal(t)
+}
+
 // On the way back one fleet that does not get there keeps no other one from it.
 func TestRollbackGoesOn(t *testing.T) {
 	t.Parallel()
