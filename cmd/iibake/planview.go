@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -102,6 +103,9 @@ func (v planView) instances() int {
 func (v planView) duration() string {
 	if len(v.Fleets) == 0 {
 		return "at once: no fleet follows the channel"
+	}
+	if !slices.ContainsFunc(v.Fleets, func(f promote.FleetPlan) bool { return !f.There }) {
+		return "at once: the fleets have it already"
 	}
 	text := "about " + roughly(v.Estimate) + " in " + ui.Count(v.waves(), "wave")
 	if soak := v.Promotion.Soak; soak > 0 && !v.Promotion.Back {

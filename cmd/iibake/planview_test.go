@@ -138,6 +138,18 @@ func TestQuestion(t *testing.T) {
 	}
 }
 
+func TestDuration(t *testing.T) {
+	arrived := there()
+	arrived.There = false // the channel is not there yet
+	for want, v := range map[string]planView{
+		"at once: no fleet follows the channel": bare(), "at once: the fleets have it already": arrived, "about 55m in 2 waves, each watched for 15m": fullPlan(),
+	} {
+		if got := v.duration(); got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	}
+}
+
 func TestRefusedPlan(t *testing.T) {
 	err := refusedPlan(refused())
 	if !errors.Is(err, bake.ErrRefused) || !strings.Contains(err.Error(), "0 of 1") {
