@@ -94,6 +94,20 @@ func TestRollbackOfOneFleet(t *testing.T) {
 	s.wantOver(t)
 }
 
+// A fleet that went ahead of a channel that holds nothing goes back alone, and the others stay as they are.
+func TestRollbackOfAVanguard(t *testing.T) {
+	t.Parallel()
+	s := newStage(t)
+	alone := []string{"canary"}
+	if o, err := s.spawn(0, none).promoted(1, func(r *promote.Request) { r.Fleets = alone }); err != nil || o.Result != promote.Promoted {
+		t.Fatalf("%+v, %v", o, err)
+	}
+	s.wantHeld(t, "")
+	s.rolledBack(t, func(r *promote.RollbackRequest) { r.Fleets = alone })
+	s.wantFleets(t, "0")
+	s.wantHeld(t, "")
+}
+
 // A fleet that came later has no launch template version with the older image: it gets one.
 func TestRollbackOfANewFleet(t *testing.T) {
 	t.Parallel()

@@ -230,6 +230,33 @@ func TestInterrupted(t *testing.T) {
 	s.wantOver(t)
 }
 
+// Who takes over with a clock that is a day behind lets the wave soak as long as it shall, not a day longer.
+func TestSoakByAnotherClock(t *testing.T) {
+	t.Parallel()
+	s := newStage(t)
+	s.settled(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	s.onceSo(arrivedCanary(s), cancel)
+	p := s.spawn(0, none)
+	plan, err := p.promoter().Plan(ctx, promote.Request{Image: web(2), Channel: production})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := p.promoter().Run(ctx, plan); !errors.Is(err, context.Canceled) {
+		t.Fatal(err)
+	}
+	s.yard.now = s.yard.now.Add(-24 * time.Hour)
+	began := s.yard.now
+	if o, err := s.spawn(0, none).resumed(); err != nil || o.Result != promote.Promoted {
+		t.Errorf("resumed: %+v, %v", o, err)
+	}
+	if took := s.yard.Now().Sub(began); took < 2*2*time.Minute || took > 10*time.Minute {
+		t.Errorf("it took %s", took)
+	}
+	s.wantFleets(t, "2")
+	s.wantOver(t)
+}
+
 // Nothing is brought back any more when the channel is being moved, and nobody who asks for it is told otherwise.
 func TestTooLateToAbort(t *testing.T) {
 	t.Parallel()
