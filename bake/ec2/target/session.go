@@ -119,14 +119,12 @@ func (t *Target) client(timeout time.Duration) aws.HTTPClient {
 func newHTTP() *awshttp.BuildableClient {
 	return awshttp.NewBuildableClient().WithTransportOptions(func(t *http.Transport) {
 		t.MaxIdleConnsPerHost = maxConnections // the default of 10 would reconnect under 64 uploads
-		if timeout == blockTimeout {
-			t.WriteBufferSize = blockBuffer
-		}
+		t.WriteBufferSize = writeBuffer
 	})
 }
 
-// blockBuffer is what a connection that carries blocks writes at once, in bytes: with 4 KiB, the default, uploads took a tenth more of the processor.
-const blockBuffer = 128 << 10
+// writeBuffer is what a connection writes at once, in bytes: with the default of 4 KiB, uploads took a tenth more of the processor.
+const writeBuffer = 64 << 10
 
 // maxConnections is how many connections to one host are kept.
 const maxConnections = 128
