@@ -110,6 +110,11 @@ func (e *engine) carryOut(con *console, c *cli.Context, plan promote.Plan) error
 			return err
 		}
 	}
+	if con.actions != nil {
+		if err := con.actions.AddSummary(v.markdown(time.Now()) + "\n"); err != nil {
+			return err
+		}
+	}
 	switch {
 	case len(plan.Refusals) > 0:
 		return refusedPlan(v)
