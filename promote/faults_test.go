@@ -206,7 +206,7 @@ func TestKilledAnywhere(t *testing.T) {
 		st := rapid.SampledFrom(all).Draw(t, "story")
 		s := prepared(t, st)
 		what := rapid.SampledFrom([]fault{killBefore, killAfter})
-		at := rapid.IntRange(1, 400)
+		at := rapid.IntRange(1, 160) // of about as many calls as a story has
 		o, _ := st.run(s.spawn(at.Draw(t, "first"), what.Draw(t, "how")))
 		for range rapid.IntRange(0, 4).Draw(t, "deaths") {
 			if !s.underWay() {

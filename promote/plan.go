@@ -68,6 +68,9 @@ func (p *Promoter) Plan(ctx context.Context, r Request) (Plan, error) {
 	if err != nil {
 		return Plan{}, err
 	}
+	if r.Keep {
+		waves = staying(waves)
+	}
 	plan := Plan{At: p.c.Clock.Now().UTC()}
 	plan.Promotion = Promotion{
 		Channel: r.Channel, To: r.Image, By: r.By, At: plan.At, Reason: r.Reason, Waves: waves, Soak: rule.Soak,
@@ -111,6 +114,18 @@ func chosen(waves [][]Member, names []string) ([][]Member, error) {
 		}
 	}
 	return picked, nil
+}
+
+// staying returns the waves with fleets that AWS does not bring back by itself.
+func staying(waves [][]Member) [][]Member {
+	kept := make([][]Member, len(waves))
+	for i, wave := range waves {
+		kept[i] = slices.Clone(wave)
+		for j := range kept[i] {
+			kept[i][j].Strategy.AutoRollback = false
+		}
+	}
+	return kept
 }
 
 func targetsOf(waves [][]Member, more []string) []string {

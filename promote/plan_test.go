@@ -134,6 +134,20 @@ func TestPlanOfSomeFleets(t *testing.T) {
 	}
 }
 
+// What shall stay where it is after a failure is not to be brought back by AWS either.
+func TestPlanKeeps(t *testing.T) {
+	t.Parallel()
+	s := newStage(t)
+	s.rule.Waves[0][0].Strategy.AutoRollback = true
+	p, err := s.plan(t, 2, func(r *promote.Request) { r.Keep = true })
+	if err != nil || !p.Promotion.Keep || p.Promotion.Waves[0][0].Strategy.AutoRollback || p.Fleets[0].Fleet.Strategy.AutoRollback {
+		t.Errorf("%+v, %v", p.Promotion, err)
+	}
+	if !s.rule.Waves[0][0].Strategy.AutoRollback {
+		t.Error("the rule was changed")
+	}
+}
+
 func TestPlanErrors(t *testing.T) {
 	t.Parallel()
 	s := newStage(t)
