@@ -163,14 +163,21 @@ func (v Revocations) all(ctx context.Context) (map[bake.Ref]Revocation, error) {
 	}
 	maps.DeleteFunc(newest, func(_ bake.Ref, r Revocation) bool { return r.Lifted })
 	all := maps.Clone(newest)
-	for image, r := range newest {
-		descendants, err := v.Descendants(ctx, image)
-		if err != nil {
-			return nil, err
-		}
-		for _, d := range descendants {
-			if _, itself := all[d.Ref]; !itself {
-				all[d.Ref] = r
+	if len(all) == 0 {
+		return all, nil
+	}
+	images, err := v.images.List(ctx, "")
+	if err != nil {
+		return nil, err
+	}
+	parents := map[bake.Ref]*bake.Ref{}
+	for _, img := range images {
+		parents[img.Ref] = img.Parent
+	}
+	for ref := range parents {
+		for at := parents[ref]; at != nil && all[ref].Image == (bake.Ref{}); at = parents[*at] {
+			if r, bad := newest[*at]; bad {
+				all[ref] = r
 			}
 		}
 	}
