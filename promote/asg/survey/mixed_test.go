@@ -39,7 +39,8 @@ func TestAMixedInstancesPolicy(t *testing.T) {
 			func(*world, *place) []astypes.LaunchTemplateOverrides {
 				return []astypes.LaunchTemplateOverrides{{InstanceType: aws.String("t3.micro")}, {InstanceType: aws.String("t3.small")}}
 			},
-			[]string{"1"}, []string{},
+			[]string{"1"},
+			[]string{},
 		},
 		"two templates": {
 			func(w *world, p *place) []astypes.LaunchTemplateOverrides {
@@ -48,13 +49,15 @@ func TestAMixedInstancesPolicy(t *testing.T) {
 					{InstanceType: aws.String("t3.small"), LaunchTemplateSpecification: p.spec(w.version(p, p.amis[1]))},
 				}
 			},
-			[]string{"1", "2"}, []string{"launch mixed"},
+			[]string{"1", "2"},
+			[]string{"launch mixed"},
 		},
 		"an image of its own": {
 			func(_ *world, p *place) []astypes.LaunchTemplateOverrides {
 				return []astypes.LaunchTemplateOverrides{{InstanceType: aws.String("t3.micro"), ImageId: &p.amis[1]}}
 			},
-			[]string{"2"}, []string{"launch mixed", "instances mixed"},
+			[]string{"2"},
+			[]string{"launch mixed", "instances mixed"},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
