@@ -68,7 +68,7 @@ func (g *groups) join(ctx context.Context, name string) *batch {
 	}
 	if !g.busy {
 		g.busy = true
-		go g.ask() //nolint:contextcheck // each question has the context of those who wait for it
+		go g.ask()
 	}
 	return b
 }
