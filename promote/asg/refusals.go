@@ -160,9 +160,10 @@ func (l *look) processes() []string {
 	return []string{fmt.Sprintf("suspended processes: %s: resume them", strings.Join(asleep, ", "))}
 }
 
-// bounds refuses a group of one that may neither do without its instance nor have a second one.
+// bounds refuses a group of one that may neither do without its instance nor have a second one. A rollback it does not keep: AWS launches
+// before it terminates where the maximum is explicit.
 func (l *look) bounds() []string {
-	if l.group.desired() != 1 || l.s.Kind == promote.ReplaceRootVolume {
+	if l.group.desired() != 1 || l.isRollback() || l.s.Kind == promote.ReplaceRootVolume {
 		return nil
 	}
 	if least, most := span(l.s, 1); least < 1 || most > 1 {

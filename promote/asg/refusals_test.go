@@ -263,6 +263,29 @@ func TestRefusalsOfARollback(t *testing.T) {
 	}
 }
 
+// A group that has shrunk to one since can go back all the same.
+func TestRollbackOfOne(t *testing.T) {
+	w := newWorld(t, "")
+	w.addGroup(2)
+	s := strategy()
+	s.MinHealthy, s.MaxHealthy = 100, 110
+	f := w.fleet(s)
+	r := w.begin(f, w.rollout(s))
+	w.follow(f, r, nil)
+	w.update(&autoscaling.UpdateAutoScalingGroupInput{DesiredCapacity: aws.Int32(1)})
+	w.advance(3 * time.Minute)
+	p, err := f.Preflight(t.Context(), promote.Query{Image: web(1), Moves: r.Moves})
+	if err != nil || len(p.Refusals) > 0 {
+		t.Fatalf("got %v, %v", p.Refusals, err)
+	}
+	r.Refresh, r.Back = "", true
+	r, err = f.Start(t.Context(), r)
+	ok(t, err)
+	if h := w.follow(f, r, nil); h.last.State != promote.Succeeded || h.least < 1 {
+		t.Errorf("got %+v", h)
+	}
+}
+
 func TestNotes(t *testing.T) {
 	w := newWorld(t, "")
 	w.addGroup(2)

@@ -46,10 +46,11 @@ func explain(err error, action string) error {
 	}
 	api := smithy.APIError(nil)
 	if !errors.As(err, &api) {
-		switch opErr := (*net.OpError)(nil); {
+		opErr, slow := (*net.OpError)(nil), net.Error(nil)
+		switch {
 		case strings.Contains(err.Error(), "get credentials"), strings.Contains(err.Error(), "failed to refresh cached credentials"):
 			return fmt.Errorf("%w: set AWS_PROFILE, or log in: %w", ErrCredentials, err)
-		case errors.As(err, &opErr):
+		case errors.As(err, &opErr), errors.As(err, &slow) && slow.Timeout():
 			return fmt.Errorf("%w: %w", ErrNetwork, err)
 		}
 		return err

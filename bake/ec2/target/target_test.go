@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
+	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -293,6 +295,14 @@ func TestNobodyAnswers(t *testing.T) {
 	spec := local("eu", "eu-west-1")
 	spec.Endpoint = "http://127.0.0.1:1"
 	if _, err := target.NewSet([]target.Spec{spec}, o).Get(t.Context(), "eu"); !errors.Is(err, target.ErrNetwork) {
+		t.Errorf("got %v", err)
+	}
+}
+
+// An endpoint that says nothing is out of reach, too.
+func TestNobodyAnswersInTime(t *testing.T) {
+	slow := &url.Error{Op: "Post", URL: "http://localhost", Err: os.ErrDeadlineExceeded}
+	if err := target.Explain(slow); !errors.Is(err, target.ErrNetwork) || !errors.Is(err, os.ErrDeadlineExceeded) {
 		t.Errorf("got %v", err)
 	}
 }
