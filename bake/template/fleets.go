@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/iibake/iibake/bake"
 )
@@ -24,11 +25,11 @@ type Refresh struct {
 	MaxHealthy      int           `yaml:"max_healthy" default:"110" min:"100" max:"200" doc:"percentage of the group that there may be; at most 100 more than min_healthy"`
 	Canary          bool          `yaml:"canary" default:"true" doc:"replace one machine alone first, and go on when it is healthy"`
 	Checkpoints     []int         `yaml:"checkpoints" min:"1" max:"100" example:"10, 50, 100" doc:"percentages to pause at, ascending, the last one 100"`
-	CheckpointDelay bake.Duration `yaml:"checkpoint_delay" max:"2d" example:"5m" doc:"how long to pause at a checkpoint; an hour if absent"`
+	CheckpointDelay bake.Duration `yaml:"checkpoint_delay" min:"1s" max:"2d" example:"15m" doc:"how long to pause at a checkpoint; 5m if absent"`
 	Warmup          bake.Duration `yaml:"warmup" max:"1d" example:"2m" doc:"how long a new machine takes until it counts; that of the group if absent"`
 	Soak            bake.Duration `yaml:"soak" max:"2d" example:"10m" doc:"how long to watch before the refresh counts as done"`
 	Alarms          []string      `yaml:"alarms" format:"line" example:"web-5xx" doc:"CloudWatch alarms that stop the refresh"`
-	AutoRollback    bool          `yaml:"auto_rollback" doc:"have AWS go back to the image before when the refresh fails"`
+	AutoRollback    bool          `yaml:"auto_rollback" default:"true" doc:"have AWS go back to the image before when the refresh fails"`
 	SkipMatching    bool          `yaml:"skip_matching" default:"true" doc:"leave machines alone that have the image already"`
 	Protected       string        `yaml:"protected" enum:"refresh,ignore,wait" doc:"what to do with machines that are protected from scale in; a rollout is refused if absent and there are any"`
 	Standby         string        `yaml:"standby" enum:"terminate,ignore,wait" doc:"what to do with machines in standby; a rollout is refused if absent and there are any"`
@@ -47,6 +48,16 @@ type Probe struct {
 
 // maxHealthySpan is how far apart EC2 Auto Scaling lets the percentages of a refresh be.
 const maxHealthySpan = 100
+
+// checkpointDelay is how long a refresh pauses by default. AWS's own hour is long for a canary that everybody has.
+const checkpointDelay = bake.Duration(5 * time.Minute)
+
+// setDelay sets the pause at checkpoints, where there are any.
+func (f *Fleet) setDelay() {
+	if r := &f.Refresh; r.CheckpointDelay == 0 && (r.Canary || len(r.Checkpoints) > 0) {
+		r.CheckpointDelay = checkpointDelay
+	}
+}
 
 func (p *Project) checkFleet(d *decoder, path string, f Fleet) {
 	if _, ok := p.Targets[f.Target]; !ok && f.Target != "" {

@@ -68,6 +68,10 @@ func (p *Project) complete(d *decoder) {
 			p.Targets[name] = t
 		}
 	}
+	for name, f := range p.Fleets {
+		f.setDelay()
+		p.Fleets[name] = f
+	}
 	if p.Channels == nil {
 		p.Channels = map[string]Channel{}
 	}
