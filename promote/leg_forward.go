@@ -79,12 +79,14 @@ func (l *leg) begin(ctx context.Context) error {
 	return l.stage(ctx)
 }
 
+// stage comes with no record of its own: who finds that it was announced calls it again, and gets the same. The next record has its moves.
 func (l *leg) stage(ctx context.Context) error {
 	r, err := l.fleet.Stage(ctx, l.r)
 	if err != nil {
 		return l.fleetError("stage", err)
 	}
-	return l.record(ctx, Staged, func(next *Rollout) { next.Moves = r.Moves })
+	l.r.Moves, l.r.Phase = r.Moves, Staged
+	return nil
 }
 
 func (l *leg) start(ctx context.Context) error {

@@ -39,7 +39,7 @@ type Phase string
 const (
 	Planned    Phase = "planned"     // nothing was done
 	Staging    Phase = "staging"     // Fleet.Stage is about to be called
-	Staged     Phase = "staged"      // instances could be launched from the new image
+	Staged     Phase = "staged"      // instances could be launched from the new image; not on record, as Fleet.Stage would say the same again
 	Starting   Phase = "starting"    // Fleet.Start is about to be called
 	Refreshing Phase = "refreshing"  // instances are being replaced
 	Done       Phase = "done"        // the end: the fleet has the image
