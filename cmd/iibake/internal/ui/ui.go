@@ -40,7 +40,7 @@ const (
 // Reporter is a [bake.Reporter] that holds on to the terminal until it is closed.
 type Reporter interface {
 	bake.Reporter
-	// Show tells how the rollout of a fleet goes. One whose rollout has ended is not shown again.
+	// Show tells how the rollout of a fleet goes. One whose rollout has ended may go on its way again: back.
 	Show(f Fleet)
 	// Close takes what is temporary off the screen. Nothing may be reported after it.
 	Close()
