@@ -30,7 +30,7 @@ import (
 // COLDSNAP names a coldsnap to be measured on the same disk and endpoint; scripts/bench.d/coldsnap does all that.
 
 // benchMiB is the size of the disk.
-const benchMiB = 1024
+const benchMiB = 512
 
 // bench is a disk in a store, and an endpoint to send it to.
 type bench struct {
