@@ -3,6 +3,7 @@ package endtoend_test
 import (
 	"errors"
 	"fmt"
+	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -187,25 +188,33 @@ func TestPromote(t *testing.T) {
 // looks is how many calls of an operation that only looks meet their fate: the first ones, and then some.
 const looks, lookEvery = 3, 25
 
+// changes reports whether a call changes something.
+func changes(c call) bool {
+	return !strings.HasPrefix(c.operation, "Describe") && !strings.HasPrefix(c.operation, "Get")
+}
+
 // remarkable reports whether something is to happen to a call. All calls that change something are; those that look at the same thing
 // again and again while a fleet moves are alike.
 func remarkable(c call) bool {
-	if strings.HasPrefix(c.operation, "Describe") || strings.HasPrefix(c.operation, "Get") {
-		return c.same <= looks || c.same%lookEvery == 0
-	}
-	return true
+	return changes(c) || c.same <= looks || c.same%lookEvery == 0
 }
 
 // At every call of a promotion everything happens that can. After it the promotion is resumed, or begun again, and ends as if
 // nothing had happened.
 func TestFaults(t *testing.T) {
+	t.Parallel()
 	faults(t, 2, (*world).promote)
 }
 
 // The same at every call of a promotion that is given up halfway: every fleet ends with what it had.
 func TestFaultsOfTheWayBack(t *testing.T) {
+	t.Parallel()
 	faults(t, 1, (*world).abort)
 }
+
+// allFaults is the environment variable that has every call meet every fate. In the ordinary run only those do that change something; of the
+// others, and in a short run of all, each meets one.
+const allFaults = "IIBAKE_FAULTS"
 
 // faults has one call after the other meet each fate, while do is done, which ends with the nth image.
 func faults(t *testing.T, n int, do func(*world, *testing.T, func(call) fate) *process) {
@@ -213,8 +222,9 @@ func faults(t *testing.T, n int, do func(*world, *testing.T, func(call) fate) *p
 	calls := slices.DeleteFunc(do(newWorld(t, small()), t, nil).wire.seen(), func(c call) bool { return !remarkable(c) })
 	for _, f := range fates() {
 		for i, c := range calls {
-			if testing.Short() && i%len(fates()) != slices.Index(fates(), f) {
-				continue // each call meets one
+			all := os.Getenv(allFaults) == "all" || changes(c) && !testing.Short()
+			if !all && i%len(fates()) != slices.Index(fates(), f) {
+				continue
 			}
 			t.Run(fmt.Sprintf("%s/%s-%d", f, c.operation, c.same), func(t *testing.T) {
 				t.Parallel()

@@ -54,7 +54,7 @@ func TestPolicies(t *testing.T) {
 	member := fresh.waves[0][0]
 	asks := []promote.Ask{{
 		Target: member.Target, Groups: []string{member.Group}, Moving: []string{member.Group}, Parameters: []string{parameter},
-		AMIs: map[string][]string{region: {"ami-0123456789abcdef0"}},
+		AMIs: map[string][]string{"eu-west-1": {"ami-0123456789abcdef0"}},
 	}}
 	for _, s := range (survey.Surveyor{Open: looking.set.Get}).Survey(t.Context(), asks) {
 		if len(s.Gaps) > 0 {

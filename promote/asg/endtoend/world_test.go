@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -34,9 +35,8 @@ import (
 )
 
 const (
-	production promote.Channel = "production"
-	region                     = "eu-west-1"
-	parameter                  = "/iibake/web/production"
+	production = promote.Channel("production")
+	parameter  = "/iibake/web/production"
 )
 
 // world is a simulated cloud with fleets, and a catalog with two versions of the image that they run, of which they have the first.
@@ -122,7 +122,7 @@ func (w *world) bake(n int) bake.Image {
 		Commit: strings.Repeat("abcdef0123", 4), Template: "images/web.yaml", Created: w.cloud.Now(),
 		Key: bake.DigestOf(fmt.Append(nil, "key", n)),
 	}
-	img, err = bake.NewImages(c).Record(w.t.Context(), img, []bake.Package{{Name: "web", Version: fmt.Sprint(n), Arch: "amd64"}})
+	img, err = bake.NewImages(c).Record(w.t.Context(), img, []bake.Package{{Name: "web", Version: strconv.Itoa(n), Arch: "amd64"}})
 	ok(w.t, err)
 	ok(w.t, test.NewVerdicts(c).Record(w.t.Context(), test.Verdict{
 		Image: img.Ref, Disk: img.Disk, At: w.cloud.Now(), Results: []test.Result{{Boot: "bios", Name: "ssh", Status: test.Pass}},
