@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/iibake/iibake/bake"
-	"github.com/iibake/iibake/bake/catalog"
 	"github.com/iibake/iibake/bake/ec2/target"
 )
 
@@ -38,6 +37,33 @@ func (p *Publisher) Sweep(ctx context.Context, targets []string, olderThan time.
 		err = fmt.Errorf("sweep: %w", err)
 	}
 	return lines, err
+}
+
+// Left returns what [Publisher.Sweep] would look at, a line for each: what publications have begun longer than olderThan ago and not ended, as it
+// is on record. Nobody's account is asked.
+func (p *Publisher) Left(ctx context.Context, olderThan time.Duration) ([]string, error) {
+	keys, err := p.c.Catalog.List(ctx, intentsPrefix)
+	if err != nil {
+		return nil, fmt.Errorf("what publications left: %w", err)
+	}
+	var lines []string
+	for _, key := range keys {
+		e := &entry{c: p.c.Catalog, key: key}
+		if err := e.load(ctx); err != nil {
+			return nil, err
+		}
+		if age := p.c.Clock.Now().Sub(e.At); e.known() && age >= olderThan {
+			lines = append(lines, fmt.Sprintf("%s in %s of account %s, begun %s", imageOf(key), e.Region, e.Account, e.At.Format(time.DateTime)))
+		}
+	}
+	return lines, nil
+}
+
+// imageOf returns the image whose intent has a key.
+func imageOf(key string) bake.Ref {
+	name, rest, _ := strings.Cut(strings.TrimPrefix(key, intentsPrefix), "/")
+	version, _, _ := strings.Cut(rest, "/")
+	return bake.Ref{Name: name, Version: version}
 }
 
 // sweep ends one intent.
@@ -72,11 +98,7 @@ func (p *Publisher) sweep(ctx context.Context, opened []*target.Target, key stri
 
 // jobOf returns the job that an intent is of.
 func (p *Publisher) jobOf(ctx context.Context, key string) (job, error) {
-	parts := strings.Split(strings.TrimPrefix(key, intentsPrefix), "/")
-	if len(parts) < 2 {
-		return job{}, fmt.Errorf("%s: %w", key, catalog.ErrKey)
-	}
-	img, err := bake.NewImages(p.c.Catalog).Get(ctx, bake.Ref{Name: parts[0], Version: parts[1]})
+	img, err := bake.NewImages(p.c.Catalog).Get(ctx, imageOf(key))
 	return job{Publisher: p, img: img}, err
 }
 

@@ -69,9 +69,22 @@ func TestSweepLeavesAlone(t *testing.T) {
 			t.Errorf("%s: %q, there are %v", name, lines, w.left())
 		}
 	}
+	w.hasLeft(time.Hour)
+	w.hasLeft(0, img.String()+" in eu-west-1 of account "+home)
 	lines, err := w.process(nil, nil).Sweep(t.Context(), []string{"us"}, 0) // the same account
 	ok(t, err)
 	if len(lines) != 1 || !strings.Contains(lines[0], "gave up "+img.String()) || len(w.left()) != 0 {
 		t.Errorf("%q, there are %v", lines, w.left())
+	}
+	w.hasLeft(0)
+}
+
+// hasLeft fails the test unless these beginnings of lines are told of what publications left.
+func (w *world) hasLeft(age time.Duration, want ...string) {
+	w.t.Helper()
+	lines, err := w.process(nil, nil).Left(w.t.Context(), age)
+	ok(w.t, err)
+	if !slices.EqualFunc(lines, want, strings.HasPrefix) {
+		w.t.Errorf("left %q, want %q", lines, want)
 	}
 }

@@ -25,6 +25,7 @@ func gcCommand(con *console) *cli.Command {
 		Flags: []cli.Flag{
 			outputFlag(),
 			&cli.BoolFlag{Name: "store", Usage: "also collect the blocks of disks"},
+			&cli.BoolFlag{Name: "cloud", Usage: "also end what publications have begun in accounts and nobody took up"},
 			&cli.DurationFlag{Name: "older-than", Value: 7 * 24 * time.Hour, Usage: "keep what was used less than `TIME` ago"},
 			&cli.BoolFlag{Name: "dry-run", Aliases: []string{"n"}, Usage: "only say what would go"},
 			&cli.BoolFlag{Name: "yes", Aliases: []string{"y"}, Usage: "do not ask"},
@@ -33,7 +34,7 @@ func gcCommand(con *console) *cli.Command {
 			if _, err := operands(c); err != nil {
 				return err
 			}
-			if !c.Bool("store") {
+			if !c.Bool("store") && !c.Bool("cloud") {
 				r, err := openRecord(c)
 				if err != nil {
 					return err
@@ -57,7 +58,8 @@ func gcCommand(con *console) *cli.Command {
 type garbage struct {
 	Files []staleFile    `json:"files"`
 	Store disk.Collected `json:"store,omitzero"`
-	Gone  bool           `json:"gone"` // false where it was only a plan
+	Cloud []string       `json:"cloud,omitempty"` // what publications left, or what was done about it
+	Gone  bool           `json:"gone"`            // false where it was only a plan
 }
 
 type staleFile struct {
@@ -65,14 +67,19 @@ type staleFile struct {
 	Bytes int64  `json:"bytes"`
 }
 
-// gc removes files that were left behind and, with --store, blocks of disks. Only then it needs p.
+// gc removes files that were left behind and, with --store, blocks of disks, with --cloud what publications left. Only then it needs p.
 func gc(con *console, c *cli.Context, p *template.Project, r *record) error {
 	collect := func(dryRun bool) (g garbage, err error) {
 		if g.Files, err = r.stale(time.Now().Add(-c.Duration("older-than"))); err != nil {
 			return garbage{}, err
 		}
 		if c.Bool("store") {
-			g.Store, err = r.collect(c, p, dryRun)
+			if g.Store, err = r.collect(c, p, dryRun); err != nil {
+				return g, err
+			}
+		}
+		if c.Bool("cloud") {
+			g.Cloud, err = r.sweep(c, p, dryRun)
 		}
 		return g, err
 	}
@@ -183,7 +190,7 @@ func (r *record) stale(before time.Time) ([]staleFile, error) {
 }
 
 func (g garbage) empty() bool {
-	return len(g.Files) == 0 && g.Store.Layers+g.Store.Manifests+g.Store.Blocks == 0
+	return len(g.Files)+len(g.Cloud) == 0 && g.Store.Layers+g.Store.Manifests+g.Store.Blocks == 0
 }
 
 func (g garbage) write(con *console, c *cli.Context) error {
@@ -192,6 +199,11 @@ func (g garbage) write(con *console, c *cli.Context) error {
 	}
 	if g.empty() {
 		return con.printf("nothing to remove\n")
+	}
+	for _, line := range g.Cloud {
+		if err := con.printf("%s\n", line); err != nil {
+			return err
+		}
 	}
 	if g.Gone {
 		return con.printf("removed %s\n", ui.Bytes(g.bytes()))
