@@ -33,7 +33,7 @@ func (d *drive) finish(ctx context.Context) (Outcome, error) {
 			return Outcome{}, d.bear(err)
 		}
 	}
-	o := Outcome{Result: Promoted, Reason: d.p.Reason}
+	o := Outcome{Result: Promoted}
 	if err := d.setAlias(ctx); err != nil {
 		if ctx.Err() != nil {
 			return Outcome{}, err

@@ -15,7 +15,7 @@ type Verb string
 
 // The verbs that ask AWS for something. Others (pause, approve, channels) only need the catalog.
 const (
-	Publish  Verb = "publish"
+	Publish  Verb = "publish" // build --publish and gc --cloud need the same
 	Promote  Verb = "promote" // watch and resume carry on promotions, and need the same
 	Rollback Verb = "rollback"
 	Drill    Verb = "drill"
