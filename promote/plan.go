@@ -285,7 +285,9 @@ func (plan *Plan) judge() {
 		for _, why := range f.Refusals {
 			plan.Refusals = append(plan.Refusals, f.Fleet.Name+": "+why)
 		}
-		waves[f.Wave] = max(waves[f.Wave], time.Duration(f.Estimate))
+		if !f.There {
+			waves[f.Wave] = max(waves[f.Wave], time.Duration(f.Estimate))
+		}
 		plan.Notes = append(plan.Notes, f.notes()...)
 	}
 	for _, wave := range waves {

@@ -22,7 +22,7 @@ const throttled = "version: 1\nthrottling: aws\n"
 // many is 1,000 fleets in 20 accounts and 5 regions, in three waves.
 func many() plot {
 	return plot{
-		accounts: 20, regions: 5, fleets: 10, size: 10, waves: 3, speed: 20, poll: 10 * time.Second, faults: throttled,
+		accounts: 20, regions: 5, fleets: 10, size: 10, waves: 3, speed: 5, poll: 10 * time.Second, faults: throttled,
 		strategy: promote.Strategy{
 			Kind: promote.Rolling, MinHealthy: 100, MaxHealthy: 140, Canary: true, CheckpointDelay: bake.Duration(time.Minute),
 			AutoRollback: true, SkipMatching: true,
