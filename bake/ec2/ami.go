@@ -53,12 +53,15 @@ func (j job) named(ctx context.Context, at *target.Target, others []bake.Artifac
 			owners = append(owners, a.Account)
 		}
 	}
-	pages := awsec2.NewDescribeImagesPaginator(at.EC2(), &awsec2.DescribeImagesInput{
+	in := awsec2.DescribeImagesInput{
 		Owners: owners, Filters: []ec2types.Filter{{Name: aws.String("name"), Values: []string{j.name()}}},
 		IncludeDeprecated: aws.Bool(true), IncludeDisabled: aws.Bool(true),
-	})
-	for pages.HasMorePages() {
-		page, err := pages.NextPage(ctx)
+	}
+	more := func(in *awsec2.DescribeImagesInput, out *awsec2.DescribeImagesOutput) *string {
+		in.NextToken = out.NextToken
+		return in.NextToken
+	}
+	for page, err := range target.Pages(ctx, target.EC2(at).DescribeImages, in, more) {
 		if err != nil {
 			return nil, explain(err)
 		}
@@ -235,7 +238,7 @@ func (j job) deprecate(ctx context.Context, at *target.Target, img *ec2types.Ima
 		when = soon
 	}
 	err := j.settled(ctx, func() error {
-		_, err := at.EC2().EnableImageDeprecation(ctx, &awsec2.EnableImageDeprecationInput{ImageId: img.ImageId, DeprecateAt: aws.Time(when.UTC().Truncate(time.Minute))})
+		_, err := target.EC2(at).EnableImageDeprecation(ctx, &awsec2.EnableImageDeprecationInput{ImageId: img.ImageId, DeprecateAt: aws.Time(when.UTC().Truncate(time.Minute))})
 		return err
 	})
 	if err != nil {
@@ -247,7 +250,7 @@ func (j job) deprecate(ctx context.Context, at *target.Target, img *ec2types.Ima
 // remove takes away an AMI that has failed, with its snapshots.
 func (j job) remove(ctx context.Context, at *target.Target, e *entry, img *ec2types.Image) error {
 	id := aws.ToString(img.ImageId)
-	_, err := at.EC2().DeregisterImage(ctx, &awsec2.DeregisterImageInput{ImageId: &id})
+	_, err := target.EC2(at).DeregisterImage(ctx, &awsec2.DeregisterImageInput{ImageId: &id})
 	if err != nil && !notThere(err) {
 		return fmt.Errorf("deregister %s in %s, which has failed: %w", id, place(at), err)
 	}

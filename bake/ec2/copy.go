@@ -43,7 +43,7 @@ func (j job) copyOnce(ctx context.Context, at *target.Target, e *entry, source b
 	}
 	var out *awsec2.CopyImageOutput
 	err := j.settled(ctx, func() (err error) {
-		out, err = at.EC2().CopyImage(ctx, &awsec2.CopyImageInput{
+		out, err = target.EC2(at).CopyImage(ctx, &awsec2.CopyImageInput{
 			Name: aws.String(j.name()), Description: aws.String(describe(j.img)), SourceImageId: aws.String(source.AMI),
 			SourceRegion: aws.String(source.Region), ClientToken: e.token("copy", source.AMI), TagSpecifications: tags,
 		})
@@ -83,7 +83,7 @@ func allowLaunch(ctx context.Context, at *target.Target, img *ec2types.Image, ac
 	for _, id := range accounts {
 		add = append(add, ec2types.LaunchPermission{UserId: aws.String(id)})
 	}
-	_, err := at.EC2().ModifyImageAttribute(ctx, &awsec2.ModifyImageAttributeInput{
+	_, err := target.EC2(at).ModifyImageAttribute(ctx, &awsec2.ModifyImageAttributeInput{
 		ImageId: img.ImageId, LaunchPermission: &ec2types.LaunchPermissionModifications{Add: add},
 	})
 	return err
@@ -94,7 +94,7 @@ func allowVolumes(ctx context.Context, at *target.Target, snapshot string, accou
 	for _, id := range accounts {
 		add = append(add, ec2types.CreateVolumePermission{UserId: aws.String(id)})
 	}
-	_, err := at.EC2().ModifySnapshotAttribute(ctx, &awsec2.ModifySnapshotAttributeInput{
+	_, err := target.EC2(at).ModifySnapshotAttribute(ctx, &awsec2.ModifySnapshotAttributeInput{
 		SnapshotId: &snapshot, CreateVolumePermission: &ec2types.CreateVolumePermissionModifications{Add: add},
 	})
 	return err
@@ -112,7 +112,7 @@ func (p *Publisher) shareable(ctx context.Context, at *target.Target, accounts [
 	if err != nil || !encrypted {
 		return err
 	}
-	out, err := at.EC2().GetEbsDefaultKmsKeyId(ctx, &awsec2.GetEbsDefaultKmsKeyIdInput{})
+	out, err := target.EC2(at).GetEbsDefaultKmsKeyId(ctx, &awsec2.GetEbsDefaultKmsKeyIdInput{})
 	if errors.Is(err, target.ErrDenied) {
 		return nil
 	}

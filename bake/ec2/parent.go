@@ -103,11 +103,12 @@ func tagOf(tags []ec2types.Tag, key string) string {
 // ownSnapshots returns snapshots of the account.
 func (p *Publisher) ownSnapshots(ctx context.Context, at *target.Target, filters ...ec2types.Filter) ([]ec2types.Snapshot, error) {
 	var all []ec2types.Snapshot
-	pages := awsec2.NewDescribeSnapshotsPaginator(at.EC2(), &awsec2.DescribeSnapshotsInput{
-		OwnerIds: []string{"self"}, Filters: filters, MaxResults: aws.Int32(1000),
-	})
-	for pages.HasMorePages() {
-		page, err := pages.NextPage(ctx)
+	in := awsec2.DescribeSnapshotsInput{OwnerIds: []string{"self"}, Filters: filters, MaxResults: aws.Int32(1000)}
+	more := func(in *awsec2.DescribeSnapshotsInput, out *awsec2.DescribeSnapshotsOutput) *string {
+		in.NextToken = out.NextToken
+		return in.NextToken
+	}
+	for page, err := range target.Pages(ctx, target.EC2(at).DescribeSnapshots, in, more) {
 		if err != nil {
 			return nil, explain(err)
 		}
@@ -118,7 +119,7 @@ func (p *Publisher) ownSnapshots(ctx context.Context, at *target.Target, filters
 
 // snapshot returns one snapshot of the account, or nil.
 func (p *Publisher) snapshot(ctx context.Context, at *target.Target, id string) (*ec2types.Snapshot, error) {
-	out, err := at.EC2().DescribeSnapshots(ctx, &awsec2.DescribeSnapshotsInput{SnapshotIds: []string{id}})
+	out, err := target.EC2(at).DescribeSnapshots(ctx, &awsec2.DescribeSnapshotsInput{SnapshotIds: []string{id}})
 	if notThere(err) {
 		return nil, nil //nolint:nilnil // nothing is an answer
 	}
@@ -130,7 +131,7 @@ func (p *Publisher) snapshot(ctx context.Context, at *target.Target, id string) 
 
 // encryptsByDefault reports whether the account encrypts every new snapshot. Who may not ask finds out when it happens.
 func (p *Publisher) encryptsByDefault(ctx context.Context, at *target.Target) (bool, error) {
-	out, err := at.EC2().GetEbsEncryptionByDefault(ctx, &awsec2.GetEbsEncryptionByDefaultInput{})
+	out, err := target.EC2(at).GetEbsEncryptionByDefault(ctx, &awsec2.GetEbsEncryptionByDefaultInput{})
 	if errors.Is(err, target.ErrDenied) {
 		return false, nil
 	}

@@ -15,6 +15,7 @@ import (
 
 	"github.com/iibake/iibake/bake"
 	"github.com/iibake/iibake/bake/ec2"
+	"github.com/iibake/iibake/bake/ec2/target"
 )
 
 func TestPublish(t *testing.T) {
@@ -228,7 +229,7 @@ func TestSameNameInAnotherAccount(t *testing.T) {
 	img := w.image(version(1), 1, blocks{0: 1}, "")
 	foreign, err := w.process(nil, nil).Publish(t.Context(), w.image(version(1), 1, blocks{0: 2}, ""), template(bake.BIOS), []string{"eu-other"})
 	ok(t, err)
-	_, err = w.target("eu-other").EC2().ModifyImageAttribute(t.Context(), &awsec2.ModifyImageAttributeInput{
+	_, err = target.EC2(w.target("eu-other")).ModifyImageAttribute(t.Context(), &awsec2.ModifyImageAttributeInput{
 		ImageId: aws.String(foreign["eu-other"].AMI), LaunchPermission: &ec2types.LaunchPermissionModifications{
 			Add: []ec2types.LaunchPermission{{Group: ec2types.PermissionGroupAll}},
 		},
@@ -249,7 +250,7 @@ func TestDisabled(t *testing.T) {
 	img, p := w.image(version(1), 1, blocks{0: 1}, ""), w.process(nil, nil)
 	got, err := p.Publish(t.Context(), img, template(bake.BIOS), []string{"eu"})
 	ok(t, err)
-	_, err = w.target("eu").EC2().DisableImage(t.Context(), &awsec2.DisableImageInput{ImageId: aws.String(got["eu"].AMI)})
+	_, err = target.EC2(w.target("eu")).DisableImage(t.Context(), &awsec2.DisableImageInput{ImageId: aws.String(got["eu"].AMI)})
 	ok(t, err)
 	if found, err := p.Find(t.Context(), img, []string{"eu"}); err != nil || len(found) != 0 {
 		t.Errorf("found %v and %v", found, err)

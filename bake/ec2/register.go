@@ -34,7 +34,7 @@ func (j job) register(ctx context.Context, at *target.Target, e *entry, snapshot
 	}
 	var out *awsec2.RegisterImageOutput
 	err = j.settled(ctx, func() (err error) {
-		out, err = at.EC2().RegisterImage(ctx, in)
+		out, err = target.EC2(at).RegisterImage(ctx, in)
 		return err
 	})
 	if codeOf(err) == "InvalidAMIName.Duplicate" {

@@ -77,7 +77,7 @@ func (p *Publisher) deleteMade(ctx context.Context, at *target.Target, e *entry,
 }
 
 func (p *Publisher) deleteSnapshot(ctx context.Context, at *target.Target, id string) error {
-	_, err := at.EC2().DeleteSnapshot(ctx, &awsec2.DeleteSnapshotInput{SnapshotId: &id})
+	_, err := target.EC2(at).DeleteSnapshot(ctx, &awsec2.DeleteSnapshotInput{SnapshotId: &id})
 	if err != nil && !notThere(err) {
 		return fmt.Errorf("delete snapshot %s in %s: %w", id, place(at), err)
 	}

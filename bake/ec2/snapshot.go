@@ -164,7 +164,7 @@ func (u *upload) start(ctx context.Context) (*ebs.StartSnapshotOutput, error) {
 		in.ParentSnapshotId = &u.entry.Parent.Snapshot
 	}
 	u.asked = true
-	return u.at.EBS().StartSnapshot(ctx, in)
+	return target.EBS(u.at).StartSnapshot(ctx, in)
 }
 
 // notComplete reports whether a parent was completed so lately that not every part of AWS knows it.
@@ -203,10 +203,10 @@ func spoilt(s ec2types.Snapshot) error {
 // fill puts the blocks and completes the snapshot. One that was completed before is past that.
 func (u *upload) fill(ctx context.Context, blocks []disk.Block) error {
 	u.task.Note("sending %s of %s to %s", bake.Size(len(blocks)*disk.BlockSize), bake.Size(u.manifest.Stored()), u.entry.Snapshot)
-	s := &sender{store: u.c.Store, client: u.at.EBS(), snapshot: u.entry.Snapshot, settled: u.settled, progress: u.task.Progress}
+	s := &sender{store: u.c.Store, client: target.EBS(u.at), snapshot: u.entry.Snapshot, settled: u.settled, progress: u.task.Progress}
 	err := s.send(ctx, blocks)
 	if err == nil {
-		err = u.settled(ctx, func() error { return completeSnapshot(ctx, u.at.EBS(), u.entry.Snapshot, blocks) })
+		err = u.settled(ctx, func() error { return completeSnapshot(ctx, target.EBS(u.at), u.entry.Snapshot, blocks) })
 	}
 	switch {
 	case says(err, "already completed"):

@@ -24,7 +24,7 @@ import (
 // encrypt has an account encrypt every new snapshot, by a key of its own or by that of AWS.
 func (w *world) encrypt(key string) {
 	w.t.Helper()
-	client := w.target("eu").EC2()
+	client := target.EC2(w.target("eu"))
 	_, err := client.EnableEbsEncryptionByDefault(w.t.Context(), &awsec2.EnableEbsEncryptionByDefaultInput{})
 	ok(w.t, err)
 	if key != "" {
@@ -160,10 +160,10 @@ func TestSnapshotIsDeleted(t *testing.T) {
 	w := newWorld(t, "")
 	img := w.image(version(1), 4, blocks{0: 1, 2: 2, 4: 3, 6: 4}, "")
 	deleted := stopAt("CompleteSnapshot", 1, func() {
-		all, err := w.target("eu").EC2().DescribeSnapshots(context.WithoutCancel(t.Context()), &awsec2.DescribeSnapshotsInput{OwnerIds: []string{"self"}})
+		all, err := target.EC2(w.target("eu")).DescribeSnapshots(context.WithoutCancel(t.Context()), &awsec2.DescribeSnapshotsInput{OwnerIds: []string{"self"}})
 		ok(t, err)
 		for _, s := range all.Snapshots {
-			_, err := w.target("eu").EC2().DeleteSnapshot(t.Context(), &awsec2.DeleteSnapshotInput{SnapshotId: s.SnapshotId})
+			_, err := target.EC2(w.target("eu")).DeleteSnapshot(t.Context(), &awsec2.DeleteSnapshotInput{SnapshotId: s.SnapshotId})
 			ok(t, err)
 		}
 	})
@@ -284,7 +284,7 @@ func TestQuota(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, "")
 	for range 100 {
-		_, err := w.target("eu").EBS().StartSnapshot(t.Context(), &ebs.StartSnapshotInput{VolumeSize: aws.Int64(1)})
+		_, err := target.EBS(w.target("eu")).StartSnapshot(t.Context(), &ebs.StartSnapshotInput{VolumeSize: aws.Int64(1)})
 		ok(t, err)
 	}
 	_, err := w.process(nil, nil).Publish(t.Context(), w.image(version(1), 1, blocks{0: 1}, ""), template(bake.BIOS), []string{"eu"})
@@ -321,7 +321,7 @@ func TestTokenIsForgotten(t *testing.T) {
 	if _, err := w.process(c.transport, c.record).Publish(t.Context(), img, template(bake.BIOS), []string{"eu"}); !errors.Is(err, errKilled) {
 		t.Errorf("got %v", err)
 	}
-	all, err := w.target("eu").EC2().DescribeSnapshots(t.Context(), &awsec2.DescribeSnapshotsInput{OwnerIds: []string{"self"}})
+	all, err := target.EC2(w.target("eu")).DescribeSnapshots(t.Context(), &awsec2.DescribeSnapshotsInput{OwnerIds: []string{"self"}})
 	ok(t, err)
 	if len(all.Snapshots) != 1 {
 		t.Fatalf("there are %d snapshots", len(all.Snapshots))
@@ -330,7 +330,7 @@ func TestTokenIsForgotten(t *testing.T) {
 	for _, tag := range all.Snapshots[0].Tags {
 		tags = append(tags, ebstypes.Tag{Key: tag.Key, Value: tag.Value})
 	}
-	_, err = w.target("eu").EBS().StartSnapshot(t.Context(), &ebs.StartSnapshotInput{VolumeSize: aws.Int64(1), Tags: tags})
+	_, err = target.EBS(w.target("eu")).StartSnapshot(t.Context(), &ebs.StartSnapshotInput{VolumeSize: aws.Int64(1), Tags: tags})
 	ok(t, err)
 	_, err = w.process(nil, nil).Publish(t.Context(), img, template(bake.BIOS), []string{"eu"})
 	ok(t, err)

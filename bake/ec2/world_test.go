@@ -211,7 +211,7 @@ func (w *world) target(name string) *target.Target {
 // ami returns an AMI as a target sees it.
 func (w *world) ami(name, id string) ec2types.Image {
 	w.t.Helper()
-	out, err := w.target(name).EC2().DescribeImages(w.t.Context(), &awsec2.DescribeImagesInput{ImageIds: []string{id}})
+	out, err := target.EC2(w.target(name)).DescribeImages(w.t.Context(), &awsec2.DescribeImagesInput{ImageIds: []string{id}})
 	ok(w.t, err)
 	if len(out.Images) != 1 {
 		w.t.Fatalf("%s sees %d images with the id %s", name, len(out.Images), id)
@@ -223,12 +223,12 @@ func (w *world) ami(name, id string) ec2types.Image {
 func (w *world) read(at *target.Target, snapshot string) map[int64]bake.Digest {
 	w.t.Helper()
 	got, body := map[int64]bake.Digest{}, &bytes.Buffer{}
-	pages := ebs.NewListSnapshotBlocksPaginator(at.EBS(), &ebs.ListSnapshotBlocksInput{SnapshotId: &snapshot})
+	pages := ebs.NewListSnapshotBlocksPaginator(target.EBS(at), &ebs.ListSnapshotBlocksInput{SnapshotId: &snapshot})
 	for pages.HasMorePages() {
 		page, err := pages.NextPage(w.t.Context())
 		ok(w.t, err)
 		for _, b := range page.Blocks {
-			out, err := at.EBS().GetSnapshotBlock(w.t.Context(), &ebs.GetSnapshotBlockInput{SnapshotId: &snapshot, BlockIndex: b.BlockIndex, BlockToken: b.BlockToken})
+			out, err := target.EBS(at).GetSnapshotBlock(w.t.Context(), &ebs.GetSnapshotBlockInput{SnapshotId: &snapshot, BlockIndex: b.BlockIndex, BlockToken: b.BlockToken})
 			ok(w.t, err)
 			body.Reset()
 			_, err = body.ReadFrom(out.BlockData)

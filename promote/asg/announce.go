@@ -9,6 +9,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/autoscaling"
 	astypes "github.com/aws/aws-sdk-go-v2/service/autoscaling/types"
 
+	"github.com/iibake/iibake/bake/ec2/target"
 	"github.com/iibake/iibake/promote"
 )
 
@@ -25,7 +26,7 @@ func (f *Fleet) announce(ctx context.Context, r promote.Rollout, history []astyp
 	if len(history) > 0 {
 		newest = aws.ToString(history[0].InstanceRefreshId)
 	}
-	_, err := f.t.AutoScaling().CreateOrUpdateTags(ctx, &autoscaling.CreateOrUpdateTagsInput{Tags: []astypes.Tag{{
+	_, err := target.AutoScaling(f.t).CreateOrUpdateTags(ctx, &autoscaling.CreateOrUpdateTagsInput{Tags: []astypes.Tag{{
 		ResourceId: &f.m.Group, ResourceType: aws.String("auto-scaling-group"), PropagateAtLaunch: aws.Bool(false),
 		Key: aws.String(refreshTag), Value: aws.String(startMark(r) + " " + newest),
 	}}})

@@ -8,6 +8,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/autoscaling"
 	astypes "github.com/aws/aws-sdk-go-v2/service/autoscaling/types"
 
+	"github.com/iibake/iibake/bake/ec2/target"
 	"github.com/iibake/iibake/promote"
 )
 
@@ -22,7 +23,7 @@ func (f *Fleet) cancel(ctx context.Context, r promote.Rollout) error {
 	if state := stateOf(refresh.Status); state.Ended() || state == promote.Cancelling {
 		return nil
 	}
-	_, err = f.t.AutoScaling().CancelInstanceRefresh(ctx, &autoscaling.CancelInstanceRefreshInput{
+	_, err = target.AutoScaling(f.t).CancelInstanceRefresh(ctx, &autoscaling.CancelInstanceRefreshInput{
 		AutoScalingGroupName: &f.m.Group, WaitForTransitioningInstances: aws.Bool(false),
 	})
 	if hasCode(err, "ActiveInstanceRefreshNotFound") {
@@ -44,7 +45,7 @@ func (f *Fleet) rollback(ctx context.Context, r promote.Rollout) error {
 	if done, err := turned(refresh); done || err != nil {
 		return err
 	}
-	_, err = f.t.AutoScaling().RollbackInstanceRefresh(ctx, &autoscaling.RollbackInstanceRefreshInput{AutoScalingGroupName: &f.m.Group})
+	_, err = target.AutoScaling(f.t).RollbackInstanceRefresh(ctx, &autoscaling.RollbackInstanceRefreshInput{AutoScalingGroupName: &f.m.Group})
 	switch {
 	case hasCode(err, "IrreversibleInstanceRefresh"):
 		return fmt.Errorf("%w: %w", promote.ErrTooLate, err)

@@ -13,6 +13,7 @@ import (
 	astypes "github.com/aws/aws-sdk-go-v2/service/autoscaling/types"
 
 	"github.com/iibake/iibake/bake"
+	"github.com/iibake/iibake/bake/ec2/target"
 	"github.com/iibake/iibake/promote"
 	"github.com/iibake/iibake/promote/asg"
 )
@@ -221,7 +222,7 @@ func TestAStrangerWithTheSameImage(t *testing.T) {
 	f := w.fleet(strategy())
 	r, err := f.Stage(t.Context(), w.rollout(strategy()))
 	ok(t, err)
-	_, err = w.admin.AutoScaling().StartInstanceRefresh(t.Context(), &autoscaling.StartInstanceRefreshInput{
+	_, err = target.AutoScaling(w.admin).StartInstanceRefresh(t.Context(), &autoscaling.StartInstanceRefreshInput{
 		AutoScalingGroupName: aws.String(group), DesiredConfiguration: &astypes.DesiredConfiguration{LaunchTemplate: spec(w.template, "2")},
 	})
 	ok(t, err)

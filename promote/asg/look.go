@@ -12,6 +12,7 @@ import (
 	ec2types "github.com/aws/aws-sdk-go-v2/service/ec2/types"
 
 	"github.com/iibake/iibake/bake"
+	"github.com/iibake/iibake/bake/ec2/target"
 	"github.com/iibake/iibake/promote"
 )
 
@@ -101,9 +102,12 @@ func (f *Fleet) amis(ctx context.Context, g *group) ([]string, error) {
 	if len(unknown) == 0 {
 		return all, nil
 	}
-	pages := ec2.NewDescribeInstancesPaginator(f.t.EC2(), &ec2.DescribeInstancesInput{Filters: []ec2types.Filter{filter("tag:aws:autoscaling:groupName", f.m.Group)}})
-	for pages.HasMorePages() {
-		page, err := pages.NextPage(ctx)
+	in := ec2.DescribeInstancesInput{Filters: []ec2types.Filter{filter("tag:aws:autoscaling:groupName", f.m.Group)}}
+	more := func(in *ec2.DescribeInstancesInput, out *ec2.DescribeInstancesOutput) *string {
+		in.NextToken = out.NextToken
+		return in.NextToken
+	}
+	for page, err := range target.Pages(ctx, target.EC2(f.t).DescribeInstances, in, more) {
 		if err != nil {
 			return nil, err
 		}
@@ -139,7 +143,7 @@ func (l *look) seeImages(ctx context.Context) error {
 	if len(amis) == 0 {
 		return nil
 	}
-	out, err := l.f.t.EC2().DescribeImages(ctx, &ec2.DescribeImagesInput{
+	out, err := target.EC2(l.f.t).DescribeImages(ctx, &ec2.DescribeImagesInput{
 		Filters: []ec2types.Filter{filter("image-id", amis...)}, IncludeDeprecated: aws.Bool(true), IncludeDisabled: aws.Bool(true),
 	})
 	if err != nil {
@@ -161,9 +165,12 @@ func (l *look) seeTypes(ctx context.Context) error {
 	if len(names) == 0 {
 		return nil
 	}
-	pages := ec2.NewDescribeInstanceTypesPaginator(l.f.t.EC2(), &ec2.DescribeInstanceTypesInput{Filters: []ec2types.Filter{filter("instance-type", names...)}})
-	for pages.HasMorePages() {
-		page, err := pages.NextPage(ctx)
+	in := ec2.DescribeInstanceTypesInput{Filters: []ec2types.Filter{filter("instance-type", names...)}}
+	more := func(in *ec2.DescribeInstanceTypesInput, out *ec2.DescribeInstanceTypesOutput) *string {
+		in.NextToken = out.NextToken
+		return in.NextToken
+	}
+	for page, err := range target.Pages(ctx, target.EC2(l.f.t).DescribeInstanceTypes, in, more) {
 		if err != nil {
 			return err
 		}

@@ -10,6 +10,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatch"
 	cwtypes "github.com/aws/aws-sdk-go-v2/service/cloudwatch/types"
 
+	"github.com/iibake/iibake/bake/ec2/target"
 	"github.com/iibake/iibake/promote"
 )
 
@@ -79,7 +80,7 @@ func (f *Fleet) refresh(ctx context.Context, id string) (*astypes.InstanceRefres
 	if id == "" {
 		return nil, nil //nolint:nilnil // a rollout without a refresh had nothing to replace
 	}
-	out, err := f.t.AutoScaling().DescribeInstanceRefreshes(ctx, &autoscaling.DescribeInstanceRefreshesInput{
+	out, err := target.AutoScaling(f.t).DescribeInstanceRefreshes(ctx, &autoscaling.DescribeInstanceRefreshesInput{
 		AutoScalingGroupName: &f.m.Group, InstanceRefreshIds: []string{id},
 	})
 	if err != nil || len(out.InstanceRefreshes) == 0 {
@@ -134,7 +135,7 @@ func (f *Fleet) alarms(ctx context.Context, names []string) (map[string]cwtypes.
 	if len(names) == 0 {
 		return states, nil
 	}
-	out, err := f.t.CloudWatch().DescribeAlarms(ctx, &cloudwatch.DescribeAlarmsInput{
+	out, err := target.CloudWatch(f.t).DescribeAlarms(ctx, &cloudwatch.DescribeAlarmsInput{
 		AlarmNames: names, AlarmTypes: []cwtypes.AlarmType{cwtypes.AlarmTypeMetricAlarm, cwtypes.AlarmTypeCompositeAlarm},
 	})
 	if err != nil {

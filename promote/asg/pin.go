@@ -5,6 +5,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/service/autoscaling"
 
+	"github.com/iibake/iibake/bake/ec2/target"
 	"github.com/iibake/iibake/promote"
 )
 
@@ -35,7 +36,7 @@ func (f *Fleet) pin(ctx context.Context, r promote.Rollout, g *group) (config, e
 		return c, nil
 	}
 	pinned := c.with(func(i int, u use) (string, string) { return numbers[i], u.image })
-	_, err = f.t.AutoScaling().UpdateAutoScalingGroup(ctx, &autoscaling.UpdateAutoScalingGroupInput{
+	_, err = target.AutoScaling(f.t).UpdateAutoScalingGroup(ctx, &autoscaling.UpdateAutoScalingGroupInput{
 		AutoScalingGroupName: g.AutoScalingGroupName, LaunchTemplate: pinned.template, MixedInstancesPolicy: pinned.policy,
 	})
 	return pinned, err

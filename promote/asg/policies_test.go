@@ -25,7 +25,7 @@ func TestHeldInstances(t *testing.T) {
 	for policy, old := range map[string]int{"refresh": 0, "ignore": 1} {
 		w := newWorld(t, "")
 		w.addGroup(3)
-		_, err := w.admin.AutoScaling().SetInstanceProtection(t.Context(), &autoscaling.SetInstanceProtectionInput{
+		_, err := target.AutoScaling(w.admin).SetInstanceProtection(t.Context(), &autoscaling.SetInstanceProtectionInput{
 			AutoScalingGroupName: aws.String(group), InstanceIds: []string{*w.group().Instances[0].InstanceId}, ProtectedFromScaleIn: aws.Bool(true),
 		})
 		ok(t, err)
@@ -47,7 +47,7 @@ func TestHeldInstances(t *testing.T) {
 func TestStandbyInstances(t *testing.T) {
 	w := newWorld(t, "")
 	w.addGroup(3)
-	_, err := w.admin.AutoScaling().EnterStandby(t.Context(), &autoscaling.EnterStandbyInput{
+	_, err := target.AutoScaling(w.admin).EnterStandby(t.Context(), &autoscaling.EnterStandbyInput{
 		AutoScalingGroupName: aws.String(group), InstanceIds: []string{*w.group().Instances[0].InstanceId}, ShouldDecrementDesiredCapacity: aws.Bool(true),
 	})
 	ok(t, err)
@@ -64,7 +64,7 @@ func TestStandbyInstances(t *testing.T) {
 // An image that boots by UEFI only does not get onto instance types that know BIOS only.
 func TestBootMode(t *testing.T) {
 	w := newWorld(t, "")
-	out, err := w.admin.EC2().RegisterImage(t.Context(), &ec2.RegisterImageInput{
+	out, err := target.EC2(w.admin).RegisterImage(t.Context(), &ec2.RegisterImageInput{
 		Name: aws.String("web-uefi"), Architecture: ec2types.ArchitectureValuesX8664, RootDeviceName: aws.String("/dev/xvda"), VirtualizationType: aws.String("hvm"),
 		BootMode: ec2types.BootModeValuesUefi, EnaSupport: aws.Bool(true),
 		BlockDeviceMappings: []ec2types.BlockDeviceMapping{{DeviceName: aws.String("/dev/xvda"), Ebs: &ec2types.EbsBlockDevice{SnapshotId: aws.String(w.snapshot())}}},
@@ -73,7 +73,7 @@ func TestBootMode(t *testing.T) {
 	old := w.addTemplate("old", &ec2types.RequestLaunchTemplateData{ImageId: &w.images[0], InstanceType: ec2types.InstanceTypeT2Micro})
 	for kind, template := range map[string]string{"t3.micro": w.template, "t2.micro": old} {
 		name := strings.ReplaceAll(kind, ".", "-")
-		_, err := w.admin.AutoScaling().CreateAutoScalingGroup(t.Context(), &autoscaling.CreateAutoScalingGroupInput{
+		_, err := target.AutoScaling(w.admin).CreateAutoScalingGroup(t.Context(), &autoscaling.CreateAutoScalingGroupInput{
 			AutoScalingGroupName: &name, MinSize: aws.Int32(0), MaxSize: aws.Int32(0), AvailabilityZones: []string{region + "a"}, LaunchTemplate: spec(template, "1"),
 		})
 		ok(t, err)
@@ -92,7 +92,7 @@ func TestBootMode(t *testing.T) {
 // snapshot returns that of the images.
 func (w *world) snapshot() string {
 	w.t.Helper()
-	out, err := w.admin.EC2().DescribeImages(w.t.Context(), &ec2.DescribeImagesInput{ImageIds: []string{w.images[0]}})
+	out, err := target.EC2(w.admin).DescribeImages(w.t.Context(), &ec2.DescribeImagesInput{ImageIds: []string{w.images[0]}})
 	ok(w.t, err)
 	return aws.ToString(out.Images[0].BlockDeviceMappings[0].Ebs.SnapshotId)
 }
@@ -188,7 +188,7 @@ func TestAGroupThatVanishes(t *testing.T) {
 	w.addGroup(2)
 	f := w.fleet(strategy())
 	r := w.begin(f, w.rollout(strategy()))
-	_, err := w.admin.AutoScaling().DeleteAutoScalingGroup(t.Context(), &autoscaling.DeleteAutoScalingGroupInput{AutoScalingGroupName: aws.String(group), ForceDelete: aws.Bool(true)})
+	_, err := target.AutoScaling(w.admin).DeleteAutoScalingGroup(t.Context(), &autoscaling.DeleteAutoScalingGroupInput{AutoScalingGroupName: aws.String(group), ForceDelete: aws.Bool(true)})
 	ok(t, err)
 	w.advance(10 * time.Minute)
 	if _, err := f.Observe(t.Context(), r); !errors.Is(err, bake.ErrRefused) {

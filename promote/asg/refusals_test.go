@@ -16,6 +16,7 @@ import (
 	ssmtypes "github.com/aws/aws-sdk-go-v2/service/ssm/types"
 
 	"github.com/iibake/iibake/bake"
+	"github.com/iibake/iibake/bake/ec2/target"
 	"github.com/iibake/iibake/promote"
 )
 
@@ -34,14 +35,14 @@ func aliased(version string) func(*autoscaling.CreateAutoScalingGroupInput) {
 func (w *world) update(in *autoscaling.UpdateAutoScalingGroupInput) {
 	w.t.Helper()
 	in.AutoScalingGroupName = aws.String(group)
-	_, err := w.admin.AutoScaling().UpdateAutoScalingGroup(w.t.Context(), in)
+	_, err := target.AutoScaling(w.admin).UpdateAutoScalingGroup(w.t.Context(), in)
 	ok(w.t, err)
 }
 
 // addVersion adds a version of a launch template that differs in its image.
 func (w *world) addVersion(template, image string) string {
 	w.t.Helper()
-	_, err := w.admin.EC2().CreateLaunchTemplateVersion(w.t.Context(), &ec2.CreateLaunchTemplateVersionInput{
+	_, err := target.EC2(w.admin).CreateLaunchTemplateVersion(w.t.Context(), &ec2.CreateLaunchTemplateVersionInput{
 		LaunchTemplateId: &template, SourceVersion: aws.String("1"), LaunchTemplateData: &ec2types.RequestLaunchTemplateData{ImageId: &image},
 	})
 	ok(w.t, err)
@@ -69,30 +70,30 @@ func cases() map[string]against {
 		"the version is gone": {2, func(w *world, _ *promote.Strategy, _ *promote.Query) {
 			number := w.addVersion(w.template, w.images[0])
 			w.update(&autoscaling.UpdateAutoScalingGroupInput{LaunchTemplate: spec(w.template, number)})
-			_, err := w.admin.EC2().DeleteLaunchTemplateVersions(w.t.Context(), &ec2.DeleteLaunchTemplateVersionsInput{
+			_, err := target.EC2(w.admin).DeleteLaunchTemplateVersions(w.t.Context(), &ec2.DeleteLaunchTemplateVersionsInput{
 				LaunchTemplateId: &w.template, Versions: []string{number},
 			})
 			ok(w.t, err)
 		}, []string{"has no version 2", "set the group to one"}},
 		"the earlier AMI is gone": {2, func(w *world, _ *promote.Strategy, _ *promote.Query) {
-			_, err := w.admin.EC2().DeregisterImage(w.t.Context(), &ec2.DeregisterImageInput{ImageId: &w.images[0]})
+			_, err := target.EC2(w.admin).DeregisterImage(w.t.Context(), &ec2.DeregisterImageInput{ImageId: &w.images[0]})
 			ok(w.t, err)
 		}, []string{"does not exist", "go back to", "restore or share it"}},
 		"the earlier AMI is disabled": {2, func(w *world, _ *promote.Strategy, _ *promote.Query) {
-			_, err := w.admin.EC2().DisableImage(w.t.Context(), &ec2.DisableImageInput{ImageId: &w.images[0]})
+			_, err := target.EC2(w.admin).DisableImage(w.t.Context(), &ec2.DisableImageInput{ImageId: &w.images[0]})
 			ok(w.t, err)
 		}, []string{"is disabled", "go back to", "enable it"}},
 		"the new AMI is gone": {2, func(w *world, _ *promote.Strategy, _ *promote.Query) {
-			_, err := w.admin.EC2().DeregisterImage(w.t.Context(), &ec2.DeregisterImageInput{ImageId: &w.images[1]})
+			_, err := target.EC2(w.admin).DeregisterImage(w.t.Context(), &ec2.DeregisterImageInput{ImageId: &w.images[1]})
 			ok(w.t, err)
 		}, []string{"the AMI of web:2", "does not exist"}},
 		"a refresh is running": {2, func(w *world, _ *promote.Strategy, _ *promote.Query) {
-			_, err := w.admin.AutoScaling().StartInstanceRefresh(w.t.Context(), &autoscaling.StartInstanceRefreshInput{AutoScalingGroupName: aws.String(group)})
+			_, err := target.AutoScaling(w.admin).StartInstanceRefresh(w.t.Context(), &autoscaling.StartInstanceRefreshInput{AutoScalingGroupName: aws.String(group)})
 			ok(w.t, err)
 			w.advance(20 * time.Second)
 		}, []string{"is running", "wait for it, or cancel it"}},
 		"processes are suspended": {2, func(w *world, _ *promote.Strategy, _ *promote.Query) {
-			_, err := w.admin.AutoScaling().SuspendProcesses(w.t.Context(), &autoscaling.SuspendProcessesInput{
+			_, err := target.AutoScaling(w.admin).SuspendProcesses(w.t.Context(), &autoscaling.SuspendProcessesInput{
 				AutoScalingGroupName: aws.String(group), ScalingProcesses: []string{"Terminate", "Launch", "AZRebalance"},
 			})
 			ok(w.t, err)
@@ -101,13 +102,13 @@ func cases() map[string]against {
 			s.MinHealthy, s.MaxHealthy = 100, 110
 		}, []string{"one instance", "max_healthy: 200", "min_healthy: 0"}},
 		"a protected instance": {2, func(w *world, _ *promote.Strategy, _ *promote.Query) {
-			_, err := w.admin.AutoScaling().SetInstanceProtection(w.t.Context(), &autoscaling.SetInstanceProtectionInput{
+			_, err := target.AutoScaling(w.admin).SetInstanceProtection(w.t.Context(), &autoscaling.SetInstanceProtectionInput{
 				AutoScalingGroupName: aws.String(group), InstanceIds: []string{*first(w)}, ProtectedFromScaleIn: aws.Bool(true),
 			})
 			ok(w.t, err)
 		}, []string{"protected from scale in: i-", "protected: refresh, ignore or wait"}},
 		"an instance in standby": {3, func(w *world, _ *promote.Strategy, _ *promote.Query) {
-			_, err := w.admin.AutoScaling().EnterStandby(w.t.Context(), &autoscaling.EnterStandbyInput{
+			_, err := target.AutoScaling(w.admin).EnterStandby(w.t.Context(), &autoscaling.EnterStandbyInput{
 				AutoScalingGroupName: aws.String(group), InstanceIds: []string{*first(w)}, ShouldDecrementDesiredCapacity: aws.Bool(true),
 			})
 			ok(w.t, err)
@@ -134,7 +135,7 @@ func cases() map[string]against {
 
 func (w *world) parameter(name, ami string) {
 	w.t.Helper()
-	_, err := w.admin.SSM().PutParameter(w.t.Context(), &ssm.PutParameterInput{
+	_, err := target.SSM(w.admin).PutParameter(w.t.Context(), &ssm.PutParameterInput{
 		Name: &name, Value: &ami, Type: ssmtypes.ParameterTypeString, DataType: aws.String("aws:ec2:image"), Overwrite: aws.Bool(true),
 	})
 	ok(w.t, err)
@@ -201,7 +202,7 @@ func TestNoGroup(t *testing.T) {
 func TestAGroupThatIsDeleted(t *testing.T) {
 	w := newWorld(t, "")
 	w.addGroup(2)
-	_, err := w.admin.AutoScaling().DeleteAutoScalingGroup(t.Context(), &autoscaling.DeleteAutoScalingGroupInput{AutoScalingGroupName: aws.String(group), ForceDelete: aws.Bool(true)})
+	_, err := target.AutoScaling(w.admin).DeleteAutoScalingGroup(t.Context(), &autoscaling.DeleteAutoScalingGroupInput{AutoScalingGroupName: aws.String(group), ForceDelete: aws.Bool(true)})
 	ok(t, err)
 	p, err := w.fleet(strategy()).Preflight(t.Context(), w.query())
 	if err != nil || len(p.Refusals) == 0 || !strings.Contains(p.Refusals[0], "being deleted") {
@@ -238,13 +239,13 @@ func TestRefusalsOfARollback(t *testing.T) {
 		says   string
 	}{
 		"the version is gone": {func(w *world) {
-			_, err := w.admin.EC2().ModifyLaunchTemplate(t.Context(), &ec2.ModifyLaunchTemplateInput{LaunchTemplateId: &w.template, DefaultVersion: aws.String("2")})
+			_, err := target.EC2(w.admin).ModifyLaunchTemplate(t.Context(), &ec2.ModifyLaunchTemplateInput{LaunchTemplateId: &w.template, DefaultVersion: aws.String("2")})
 			ok(t, err)
-			_, err = w.admin.EC2().DeleteLaunchTemplateVersions(t.Context(), &ec2.DeleteLaunchTemplateVersionsInput{LaunchTemplateId: &w.template, Versions: []string{"1"}})
+			_, err = target.EC2(w.admin).DeleteLaunchTemplateVersions(t.Context(), &ec2.DeleteLaunchTemplateVersionsInput{LaunchTemplateId: &w.template, Versions: []string{"1"}})
 			ok(t, err)
 		}, "no version 1 any more"},
 		"the AMI is disabled": {func(w *world) {
-			_, err := w.admin.EC2().DisableImage(t.Context(), &ec2.DisableImageInput{ImageId: &w.images[0]})
+			_, err := target.EC2(w.admin).DisableImage(t.Context(), &ec2.DisableImageInput{ImageId: &w.images[0]})
 			ok(t, err)
 		}, "is disabled"},
 	} {

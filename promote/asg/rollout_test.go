@@ -254,7 +254,7 @@ func TestAnothersRefresh(t *testing.T) {
 	f := w.fleet(strategy())
 	r, err := f.Stage(t.Context(), w.rollout(strategy()))
 	ok(t, err)
-	_, err = w.admin.AutoScaling().StartInstanceRefresh(t.Context(), &autoscaling.StartInstanceRefreshInput{AutoScalingGroupName: aws.String(group)})
+	_, err = target.AutoScaling(w.admin).StartInstanceRefresh(t.Context(), &autoscaling.StartInstanceRefreshInput{AutoScalingGroupName: aws.String(group)})
 	ok(t, err)
 	if _, err := f.Start(t.Context(), r); !errors.Is(err, bake.ErrRefused) || !strings.Contains(err.Error(), "another instance refresh") {
 		t.Errorf("got %v", err)
@@ -272,7 +272,7 @@ func TestAGroupThatChanged(t *testing.T) {
 	r, err := f.Stage(t.Context(), w.rollout(strategy()))
 	ok(t, err)
 	other := w.addTemplate("other", &ec2types.RequestLaunchTemplateData{ImageId: &w.images[0], InstanceType: ec2types.InstanceTypeT3Micro})
-	_, err = w.admin.AutoScaling().UpdateAutoScalingGroup(t.Context(), &autoscaling.UpdateAutoScalingGroupInput{
+	_, err = target.AutoScaling(w.admin).UpdateAutoScalingGroup(t.Context(), &autoscaling.UpdateAutoScalingGroupInput{
 		AutoScalingGroupName: aws.String(group), LaunchTemplate: spec(other, "1"),
 	})
 	ok(t, err)

@@ -12,6 +12,7 @@ import (
 	ec2types "github.com/aws/aws-sdk-go-v2/service/ec2/types"
 
 	"github.com/iibake/iibake/bake"
+	"github.com/iibake/iibake/bake/ec2/target"
 	"github.com/iibake/iibake/promote"
 )
 
@@ -126,7 +127,7 @@ func (f *Fleet) newVersion(ctx context.Context, r promote.Rollout, v *version, a
 	if err := f.tag(ctx, r, v.template); err != nil {
 		return "", err
 	}
-	out, err := f.t.EC2().CreateLaunchTemplateVersion(ctx, &ec2.CreateLaunchTemplateVersionInput{
+	out, err := target.EC2(f.t).CreateLaunchTemplateVersion(ctx, &ec2.CreateLaunchTemplateVersionInput{
 		LaunchTemplateId: &v.template, SourceVersion: &v.number, ClientToken: aws.String(digest(text, r.ID())),
 		LaunchTemplateData: &ec2types.RequestLaunchTemplateData{ImageId: &ami},
 		VersionDescription: aws.String(fmt.Sprintf("%.*s", maxDescription, text+": "+r.To.String()+author(r))),
@@ -139,11 +140,14 @@ func (f *Fleet) newVersion(ctx context.Context, r promote.Rollout, v *version, a
 
 // staged finds a version by its description: a token is good for a while only.
 func (f *Fleet) staged(ctx context.Context, v *version, text, ami string) (string, error) {
-	pages := ec2.NewDescribeLaunchTemplateVersionsPaginator(f.t.EC2(), &ec2.DescribeLaunchTemplateVersionsInput{
+	in := ec2.DescribeLaunchTemplateVersionsInput{
 		LaunchTemplateId: &v.template, MinVersion: &v.number, Filters: []ec2types.Filter{{Name: aws.String("image-id"), Values: []string{ami}}},
-	})
-	for pages.HasMorePages() {
-		page, err := pages.NextPage(ctx)
+	}
+	more := func(in *ec2.DescribeLaunchTemplateVersionsInput, out *ec2.DescribeLaunchTemplateVersionsOutput) *string {
+		in.NextToken = out.NextToken
+		return in.NextToken
+	}
+	for page, err := range target.Pages(ctx, target.EC2(f.t).DescribeLaunchTemplateVersions, in, more) {
 		if err != nil {
 			return "", err
 		}
@@ -158,7 +162,7 @@ func (f *Fleet) staged(ctx context.Context, v *version, text, ami string) (strin
 
 // tag says on the launch template which rollout works on it. Versions have no tags of their own.
 func (f *Fleet) tag(ctx context.Context, r promote.Rollout, template string) error {
-	_, err := f.t.EC2().CreateTags(ctx, &ec2.CreateTagsInput{Resources: []string{template}, Tags: []ec2types.Tag{
+	_, err := target.EC2(f.t).CreateTags(ctx, &ec2.CreateTagsInput{Resources: []string{template}, Tags: []ec2types.Tag{
 		{Key: aws.String("iibake:fleet"), Value: &r.Fleet.Name},
 		{Key: aws.String("iibake:rollout"), Value: aws.String(fmt.Sprintf("%.*s", maxTag, r.ID()))},
 	}})

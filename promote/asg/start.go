@@ -10,6 +10,7 @@ import (
 	astypes "github.com/aws/aws-sdk-go-v2/service/autoscaling/types"
 
 	"github.com/iibake/iibake/bake"
+	"github.com/iibake/iibake/bake/ec2/target"
 	"github.com/iibake/iibake/promote"
 )
 
@@ -57,7 +58,7 @@ func (f *Fleet) start(ctx context.Context, r promote.Rollout) (string, error) {
 
 // begin calls for the refresh. When the answer was lost on the way, and the call made again, it is there already.
 func (f *Fleet) begin(ctx context.Context, r promote.Rollout, g *group, wanted config) (string, error) {
-	out, err := f.t.AutoScaling().StartInstanceRefresh(ctx, &autoscaling.StartInstanceRefreshInput{
+	out, err := target.AutoScaling(f.t).StartInstanceRefresh(ctx, &autoscaling.StartInstanceRefreshInput{
 		AutoScalingGroupName: &f.m.Group, DesiredConfiguration: wanted.desired(), Strategy: strategyOf(r), Preferences: preferencesOf(r, g.desired()),
 	})
 	if err == nil {
@@ -95,7 +96,7 @@ func (f *Fleet) find(ctx context.Context, r promote.Rollout) (*astypes.InstanceR
 
 // refreshes returns the newest refreshes of the group, newest first. Six weeks of them are kept.
 func (f *Fleet) refreshes(ctx context.Context) ([]astypes.InstanceRefresh, error) {
-	out, err := f.t.AutoScaling().DescribeInstanceRefreshes(ctx, &autoscaling.DescribeInstanceRefreshesInput{
+	out, err := target.AutoScaling(f.t).DescribeInstanceRefreshes(ctx, &autoscaling.DescribeInstanceRefreshesInput{
 		AutoScalingGroupName: &f.m.Group, MaxRecords: aws.Int32(maxHistory),
 	})
 	if err != nil {

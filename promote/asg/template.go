@@ -11,6 +11,7 @@ import (
 	ec2types "github.com/aws/aws-sdk-go-v2/service/ec2/types"
 
 	"github.com/iibake/iibake/bake"
+	"github.com/iibake/iibake/bake/ec2/target"
 )
 
 // parameterPrefix begins an image of a launch template that is the value of an SSM parameter.
@@ -30,7 +31,7 @@ type version struct {
 // version asks for a version, by number or alias. It returns nil where there is none, or no such template.
 func (f *Fleet) version(ctx context.Context, template, number string) (*version, error) {
 	in := &ec2.DescribeLaunchTemplateVersionsInput{LaunchTemplateId: &template, Versions: []string{number}}
-	out, err := f.t.EC2().DescribeLaunchTemplateVersions(ctx, in)
+	out, err := target.EC2(f.t).DescribeLaunchTemplateVersions(ctx, in)
 	if hasCode(err, "InvalidLaunchTemplateId.VersionNotFound", "InvalidLaunchTemplateId.NotFound") {
 		return nil, nil //nolint:nilnil // that it is gone is an answer, which each caller judges
 	}
@@ -45,7 +46,7 @@ func (f *Fleet) version(ctx context.Context, template, number string) (*version,
 		return v, nil
 	}
 	in.ResolveAlias = aws.Bool(true)
-	out, err = f.t.EC2().DescribeLaunchTemplateVersions(ctx, in)
+	out, err = target.EC2(f.t).DescribeLaunchTemplateVersions(ctx, in)
 	if err != nil {
 		return nil, fmt.Errorf("launch template %s: parameter %s: %w", template, v.parameter, err)
 	}

@@ -114,7 +114,7 @@ func (w *world) addImages() {
 		if i == 2 {
 			in.Architecture = ec2types.ArchitectureValuesArm64
 		}
-		out, err := w.admin.EC2().RegisterImage(w.t.Context(), in)
+		out, err := target.EC2(w.admin).RegisterImage(w.t.Context(), in)
 		ok(w.t, err)
 		w.images[i] = *out.ImageId
 	}
@@ -123,19 +123,19 @@ func (w *world) addImages() {
 // addSnapshot writes a snapshot of one block. It is put together beside the clock.
 func (w *world) addSnapshot() string {
 	w.t.Helper()
-	started, err := w.admin.EBS().StartSnapshot(w.t.Context(), &ebs.StartSnapshotInput{VolumeSize: aws.Int64(1), Timeout: aws.Int32(4320)})
+	started, err := target.EBS(w.admin).StartSnapshot(w.t.Context(), &ebs.StartSnapshotInput{VolumeSize: aws.Int64(1), Timeout: aws.Int32(4320)})
 	ok(w.t, err)
 	block := make([]byte, 512<<10)
 	sum := sha256.Sum256(block)
-	_, err = w.admin.EBS().PutSnapshotBlock(w.t.Context(), &ebs.PutSnapshotBlockInput{
+	_, err = target.EBS(w.admin).PutSnapshotBlock(w.t.Context(), &ebs.PutSnapshotBlockInput{
 		SnapshotId: started.SnapshotId, BlockIndex: aws.Int32(0), BlockData: strings.NewReader(string(block)), DataLength: aws.Int32(int32(len(block))),
 		Checksum: aws.String(base64.StdEncoding.EncodeToString(sum[:])), ChecksumAlgorithm: ebstypes.ChecksumAlgorithmChecksumAlgorithmSha256,
 	})
 	ok(w.t, err)
-	_, err = w.admin.EBS().CompleteSnapshot(w.t.Context(), &ebs.CompleteSnapshotInput{SnapshotId: started.SnapshotId, ChangedBlocksCount: aws.Int32(1)})
+	_, err = target.EBS(w.admin).CompleteSnapshot(w.t.Context(), &ebs.CompleteSnapshotInput{SnapshotId: started.SnapshotId, ChangedBlocksCount: aws.Int32(1)})
 	ok(w.t, err)
 	for limit := time.Now().Add(time.Minute); time.Now().Before(limit); runtime.Gosched() {
-		seen, err := w.admin.EC2().DescribeSnapshots(w.t.Context(), &ec2.DescribeSnapshotsInput{SnapshotIds: []string{*started.SnapshotId}})
+		seen, err := target.EC2(w.admin).DescribeSnapshots(w.t.Context(), &ec2.DescribeSnapshotsInput{SnapshotIds: []string{*started.SnapshotId}})
 		ok(w.t, err)
 		if seen.Snapshots[0].State == ec2types.SnapshotStateCompleted {
 			return *started.SnapshotId
@@ -148,7 +148,7 @@ func (w *world) addSnapshot() string {
 
 func (w *world) addTemplate(name string, data *ec2types.RequestLaunchTemplateData) string {
 	w.t.Helper()
-	made, err := w.admin.EC2().CreateLaunchTemplate(w.t.Context(), &ec2.CreateLaunchTemplateInput{LaunchTemplateName: &name, LaunchTemplateData: data})
+	made, err := target.EC2(w.admin).CreateLaunchTemplate(w.t.Context(), &ec2.CreateLaunchTemplateInput{LaunchTemplateName: &name, LaunchTemplateData: data})
 	ok(w.t, err)
 	return *made.LaunchTemplate.LaunchTemplateId
 }
@@ -168,7 +168,7 @@ func (w *world) addGroup(size int, change ...func(*autoscaling.CreateAutoScaling
 	for _, c := range change {
 		c(in)
 	}
-	_, err := w.admin.AutoScaling().CreateAutoScalingGroup(w.t.Context(), in)
+	_, err := target.AutoScaling(w.admin).CreateAutoScalingGroup(w.t.Context(), in)
 	ok(w.t, err)
 	w.advance(3 * time.Minute)
 	if n := healthy(w.group()); n != size {
@@ -178,7 +178,7 @@ func (w *world) addGroup(size int, change ...func(*autoscaling.CreateAutoScaling
 
 func (w *world) group() astypes.AutoScalingGroup {
 	w.t.Helper()
-	out, err := w.admin.AutoScaling().DescribeAutoScalingGroups(w.t.Context(), &autoscaling.DescribeAutoScalingGroupsInput{AutoScalingGroupNames: []string{group}})
+	out, err := target.AutoScaling(w.admin).DescribeAutoScalingGroups(w.t.Context(), &autoscaling.DescribeAutoScalingGroupsInput{AutoScalingGroupNames: []string{group}})
 	ok(w.t, err)
 	return out.AutoScalingGroups[0]
 }
@@ -196,7 +196,7 @@ func healthy(g astypes.AutoScalingGroup) int {
 // versions returns the versions of a launch template, oldest first.
 func (w *world) versions(template string) []ec2types.LaunchTemplateVersion {
 	w.t.Helper()
-	out, err := w.admin.EC2().DescribeLaunchTemplateVersions(w.t.Context(), &ec2.DescribeLaunchTemplateVersionsInput{LaunchTemplateId: &template})
+	out, err := target.EC2(w.admin).DescribeLaunchTemplateVersions(w.t.Context(), &ec2.DescribeLaunchTemplateVersionsInput{LaunchTemplateId: &template})
 	ok(w.t, err)
 	slices.Reverse(out.LaunchTemplateVersions)
 	return out.LaunchTemplateVersions
@@ -204,7 +204,7 @@ func (w *world) versions(template string) []ec2types.LaunchTemplateVersion {
 
 func (w *world) refreshes() []astypes.InstanceRefresh {
 	w.t.Helper()
-	out, err := w.admin.AutoScaling().DescribeInstanceRefreshes(w.t.Context(), &autoscaling.DescribeInstanceRefreshesInput{AutoScalingGroupName: aws.String(group)})
+	out, err := target.AutoScaling(w.admin).DescribeInstanceRefreshes(w.t.Context(), &autoscaling.DescribeInstanceRefreshesInput{AutoScalingGroupName: aws.String(group)})
 	ok(w.t, err)
 	return out.InstanceRefreshes
 }
@@ -212,12 +212,12 @@ func (w *world) refreshes() []astypes.InstanceRefresh {
 // alarm makes an alarm, or changes its state.
 func (w *world) alarm(name string, state cwtypes.StateValue) {
 	w.t.Helper()
-	_, err := w.admin.CloudWatch().PutMetricAlarm(w.t.Context(), &cloudwatch.PutMetricAlarmInput{
+	_, err := target.CloudWatch(w.admin).PutMetricAlarm(w.t.Context(), &cloudwatch.PutMetricAlarmInput{
 		AlarmName: &name, Namespace: aws.String("web"), MetricName: aws.String("5xx"), Period: aws.Int32(60), EvaluationPeriods: aws.Int32(1),
 		Threshold: aws.Float64(1), ComparisonOperator: cwtypes.ComparisonOperatorGreaterThanThreshold, Statistic: cwtypes.StatisticSum,
 	})
 	ok(w.t, err)
-	_, err = w.admin.CloudWatch().SetAlarmState(w.t.Context(), &cloudwatch.SetAlarmStateInput{AlarmName: &name, StateValue: state, StateReason: aws.String("test")})
+	_, err = target.CloudWatch(w.admin).SetAlarmState(w.t.Context(), &cloudwatch.SetAlarmStateInput{AlarmName: &name, StateValue: state, StateReason: aws.String("test")})
 	ok(w.t, err)
 }
 

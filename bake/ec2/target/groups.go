@@ -35,7 +35,7 @@ func (t *Target) Group(ctx context.Context, name string) (types.AutoScalingGroup
 
 // groups puts questions about groups together.
 type groups struct {
-	client *autoscaling.Client
+	call func(context.Context, *autoscaling.DescribeAutoScalingGroupsInput, ...func(*autoscaling.Options)) (*autoscaling.DescribeAutoScalingGroupsOutput, error)
 
 	mu   sync.Mutex
 	busy bool
@@ -107,11 +107,12 @@ const maxGroups = 100
 
 func (g *groups) describe(b *batch) error {
 	for names := range slices.Chunk(b.names, maxGroups) {
-		pages := autoscaling.NewDescribeAutoScalingGroupsPaginator(g.client, &autoscaling.DescribeAutoScalingGroupsInput{
-			AutoScalingGroupNames: names, MaxRecords: aws.Int32(maxGroups),
-		})
-		for pages.HasMorePages() {
-			page, err := pages.NextPage(b.ctx)
+		in := autoscaling.DescribeAutoScalingGroupsInput{AutoScalingGroupNames: names, MaxRecords: aws.Int32(maxGroups)}
+		more := func(in *autoscaling.DescribeAutoScalingGroupsInput, out *autoscaling.DescribeAutoScalingGroupsOutput) *string {
+			in.NextToken = out.NextToken
+			return in.NextToken
+		}
+		for page, err := range Pages(b.ctx, g.call, in, more) {
 			if err != nil {
 				return err
 			}

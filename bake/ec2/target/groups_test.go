@@ -20,7 +20,7 @@ import (
 // addGroups makes empty groups and returns their names.
 func addGroups(t *testing.T, of *target.Target, n int) []string {
 	t.Helper()
-	made, err := of.EC2().CreateLaunchTemplate(t.Context(), &ec2.CreateLaunchTemplateInput{
+	made, err := target.EC2(of).CreateLaunchTemplate(t.Context(), &ec2.CreateLaunchTemplateInput{
 		LaunchTemplateName: aws.String("web"), LaunchTemplateData: &ec2types.RequestLaunchTemplateData{InstanceType: ec2types.InstanceTypeT3Micro},
 	})
 	if err != nil {
@@ -29,7 +29,7 @@ func addGroups(t *testing.T, of *target.Target, n int) []string {
 	names := make([]string, n)
 	for i := range names {
 		names[i] = fmt.Sprintf("web-%d", i)
-		_, err := of.AutoScaling().CreateAutoScalingGroup(t.Context(), &autoscaling.CreateAutoScalingGroupInput{
+		_, err := target.AutoScaling(of).CreateAutoScalingGroup(t.Context(), &autoscaling.CreateAutoScalingGroupInput{
 			AutoScalingGroupName: &names[i], MinSize: aws.Int32(0), MaxSize: aws.Int32(0), AvailabilityZones: []string{"eu-west-1a"},
 			LaunchTemplate: &astypes.LaunchTemplateSpecification{LaunchTemplateId: made.LaunchTemplate.LaunchTemplateId, Version: aws.String("1")},
 		})

@@ -46,12 +46,12 @@ func (id *identity) prove(ctx context.Context, s *Set, spec Spec) error {
 	at := cmp.Or(spec.Region, region, fallbackRegion)
 	id.credentials = aws.NewCredentialsCache(provider)
 	if spec.RoleARN != "" {
-		assume := stscreds.NewAssumeRoleProvider(newTarget(s, spec, id, at).STS(), spec.RoleARN, func(o *stscreds.AssumeRoleOptions) {
+		assume := stscreds.NewAssumeRoleProvider(STS(newTarget(s, spec, id, at)), spec.RoleARN, func(o *stscreds.AssumeRoleOptions) {
 			o.RoleSessionName = sessionName
 		})
 		id.credentials = aws.NewCredentialsCache(assume)
 	}
-	who, err := newTarget(s, spec, id, at).STS().GetCallerIdentity(ctx, &sts.GetCallerIdentityInput{})
+	who, err := STS(newTarget(s, spec, id, at)).GetCallerIdentity(ctx, &sts.GetCallerIdentityInput{})
 	if err != nil {
 		return err
 	}

@@ -22,7 +22,8 @@ const (
 	blockTimeout  = 20 * time.Second
 )
 
-// Target is a region of an account. Its clients may be used by many at once; they retry what can be retried, keep below the account's limits
+// Target is a region of an account. Clients are made as they are asked for, which costs little: a field of their types would keep all of their
+// methods in the binary, for whatever has a target is converted to an interface somewhere; see [Pages]. Its clients may be used by many at once; they retry what can be retried, keep below the account's limits
 // and explain their errors.
 type Target struct {
 	Name     string // as in iibake.yaml
@@ -36,12 +37,7 @@ type Target struct {
 
 	credentials *aws.CredentialsCache
 
-	ec2         *ec2.Client
-	ebs         *ebs.Client
-	autoscaling *autoscaling.Client
-	ssm         *ssm.Client
-	cloudwatch  *cloudwatch.Client
-	sts         *sts.Client
+	common, blocks aws.Config // what clients are made of, those of EBS direct apart
 
 	groups *groups
 
@@ -50,22 +46,22 @@ type Target struct {
 }
 
 // EC2 returns the client of EC2.
-func (t *Target) EC2() *ec2.Client { return t.ec2 }
+func EC2(t *Target) *ec2.Client { return ec2.NewFromConfig(t.common) }
 
 // EBS returns the client of EBS direct.
-func (t *Target) EBS() *ebs.Client { return t.ebs }
+func EBS(t *Target) *ebs.Client { return ebs.NewFromConfig(t.blocks) }
 
 // AutoScaling returns the client of EC2 Auto Scaling.
-func (t *Target) AutoScaling() *autoscaling.Client { return t.autoscaling }
+func AutoScaling(t *Target) *autoscaling.Client { return autoscaling.NewFromConfig(t.common) }
 
 // SSM returns the client of Systems Manager.
-func (t *Target) SSM() *ssm.Client { return t.ssm }
+func SSM(t *Target) *ssm.Client { return ssm.NewFromConfig(t.common) }
 
 // CloudWatch returns the client of CloudWatch.
-func (t *Target) CloudWatch() *cloudwatch.Client { return t.cloudwatch }
+func CloudWatch(t *Target) *cloudwatch.Client { return cloudwatch.NewFromConfig(t.common) }
 
 // STS returns the client of the Security Token Service.
-func (t *Target) STS() *sts.Client { return t.sts }
+func STS(t *Target) *sts.Client { return sts.NewFromConfig(t.common) }
 
 // Now returns what the clock shows that calls are counted by.
 func (t *Target) Now() time.Time { return t.set.options.Now().UTC() }
@@ -88,10 +84,8 @@ func newTarget(s *Set, spec Spec, id *identity, region string) *Target {
 		Name: spec.Name, Account: id.account, Region: region, Endpoint: spec.Endpoint,
 		set: s, spec: spec, id: id, credentials: id.credentials, other: map[string]*Target{},
 	}
-	c, blocks := t.config(commonTimeout), t.config(blockTimeout)
-	t.ec2, t.ebs, t.autoscaling = ec2.NewFromConfig(c), ebs.NewFromConfig(blocks), autoscaling.NewFromConfig(c)
-	t.ssm, t.cloudwatch, t.sts = ssm.NewFromConfig(c), cloudwatch.NewFromConfig(c), sts.NewFromConfig(c)
-	t.groups = &groups{client: t.autoscaling}
+	t.common, t.blocks = t.config(commonTimeout), t.config(blockTimeout)
+	t.groups = &groups{call: AutoScaling(t).DescribeAutoScalingGroups}
 	return t
 }
 

@@ -115,14 +115,14 @@ func TestEachTargetSeesItsOwn(t *testing.T) {
 	w := newWorld(t, "")
 	got := w.open(t, local("eu", "eu-west-1"), local("us", "us-east-1"))
 	put := func(to *target.Target) {
-		_, err := to.SSM().PutParameter(t.Context(), &ssm.PutParameterInput{Name: aws.String("/x"), Value: &to.Region, Type: ssmtypes.ParameterTypeString})
+		_, err := target.SSM(to).PutParameter(t.Context(), &ssm.PutParameterInput{Name: aws.String("/x"), Value: &to.Region, Type: ssmtypes.ParameterTypeString})
 		if err != nil {
 			t.Fatal(err)
 		}
 	}
 	put(got[0])
 	put(got[1])
-	out, err := got[0].In("us-east-1").SSM().GetParameter(t.Context(), &ssm.GetParameterInput{Name: aws.String("/x")})
+	out, err := target.SSM(got[0].In("us-east-1")).GetParameter(t.Context(), &ssm.GetParameterInput{Name: aws.String("/x")})
 	if err != nil || aws.ToString(out.Parameter.Value) != "us-east-1" {
 		t.Errorf("got %v, %v", out, err)
 	}
@@ -139,7 +139,7 @@ func TestUnknownTarget(t *testing.T) {
 
 func groups(t *testing.T, of *target.Target) error {
 	t.Helper()
-	_, err := of.AutoScaling().DescribeAutoScalingGroups(t.Context(), &autoscaling.DescribeAutoScalingGroupsInput{})
+	_, err := target.AutoScaling(of).DescribeAutoScalingGroups(t.Context(), &autoscaling.DescribeAutoScalingGroupsInput{})
 	return err
 }
 
@@ -242,7 +242,7 @@ func TestAWaitCanBeCancelled(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	_, err = eu.AutoScaling().DescribeAutoScalingGroups(ctx, nil)
+	_, err = target.AutoScaling(eu).DescribeAutoScalingGroups(ctx, nil)
 	if !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v", err)
 	}
@@ -266,7 +266,7 @@ func TestErrorsAreExplained(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t, fmt.Sprintf("version: 1\nrules:\n- match: { operation: DescribeImages }\n  do: { error: { status: 403, code: %s, message: %q } }\n", c.code, c.message))
 			eu := w.open(t, local("eu", "eu-west-1"))[0]
-			_, err := eu.EC2().DescribeImages(t.Context(), &ec2.DescribeImagesInput{Owners: []string{"self"}})
+			_, err := target.EC2(eu).DescribeImages(t.Context(), &ec2.DescribeImagesInput{Owners: []string{"self"}})
 			if !errors.Is(err, c.want) || !strings.Contains(err.Error(), c.says) {
 				t.Errorf("got %v", err)
 			}
@@ -280,7 +280,7 @@ func TestErrorsAreExplained(t *testing.T) {
 func TestOtherErrorsStay(t *testing.T) {
 	w := newWorld(t, "")
 	eu := w.open(t, local("eu", "eu-west-1"))[0]
-	_, err := eu.EC2().DescribeImages(t.Context(), &ec2.DescribeImagesInput{ImageIds: []string{"ami-0ffffffffffffffff"}})
+	_, err := target.EC2(eu).DescribeImages(t.Context(), &ec2.DescribeImagesInput{ImageIds: []string{"ami-0ffffffffffffffff"}})
 	if err == nil || errors.Is(err, target.ErrDenied) || errors.Is(err, bake.ErrRefused) || !errors.Is(target.Explain(err), err) {
 		t.Errorf("got %v", err)
 	}
@@ -319,7 +319,7 @@ func TestTheEnvironment(t *testing.T) {
 	if got.Account != other || got.Region != "eu-north-1" || got.Endpoint != "" {
 		t.Errorf("got %s %s %q", got.Account, got.Region, got.Endpoint)
 	}
-	out, err := got.STS().GetCallerIdentity(t.Context(), &sts.GetCallerIdentityInput{})
+	out, err := target.STS(got).GetCallerIdentity(t.Context(), &sts.GetCallerIdentityInput{})
 	if err != nil || aws.ToString(out.Account) != other {
 		t.Errorf("got %v, %v", out, err)
 	}

@@ -61,16 +61,16 @@ func (p Parameters) set(ctx context.Context, place, parameter, ami string) error
 	if err != nil {
 		return err
 	}
-	if shown, err := read(ctx, t.SSM(), parameter); err != nil || shown == ami {
+	if shown, err := read(ctx, target.SSM(t), parameter); err != nil || shown == ami {
 		return err
 	}
-	_, err = t.SSM().PutParameter(ctx, &ssm.PutParameterInput{
+	_, err = target.SSM(t).PutParameter(ctx, &ssm.PutParameterInput{
 		Name: &parameter, Value: &ami, Type: types.ParameterTypeString, DataType: aws.String("aws:ec2:image"), Overwrite: aws.Bool(true),
 	})
 	if err != nil {
 		return err
 	}
-	return p.await(ctx, t.SSM(), parameter, ami)
+	return p.await(ctx, target.SSM(t), parameter, ami)
 }
 
 // await reads the parameter until it shows the AMI.

@@ -67,15 +67,15 @@ func (w *world) target(name string) *target.Target {
 func (w *world) image(place, name string) bake.Artifact {
 	w.t.Helper()
 	t := w.target(place)
-	begun, err := t.EBS().StartSnapshot(w.t.Context(), &ebs.StartSnapshotInput{VolumeSize: aws.Int64(1)})
+	begun, err := target.EBS(t).StartSnapshot(w.t.Context(), &ebs.StartSnapshotInput{VolumeSize: aws.Int64(1)})
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	if _, err := t.EBS().CompleteSnapshot(w.t.Context(), &ebs.CompleteSnapshotInput{SnapshotId: begun.SnapshotId, ChangedBlocksCount: aws.Int32(0)}); err != nil {
+	if _, err := target.EBS(t).CompleteSnapshot(w.t.Context(), &ebs.CompleteSnapshotInput{SnapshotId: begun.SnapshotId, ChangedBlocksCount: aws.Int32(0)}); err != nil {
 		w.t.Fatal(err)
 	}
 	for range 1000 {
-		seen, err := t.EC2().DescribeSnapshots(w.t.Context(), &ec2.DescribeSnapshotsInput{SnapshotIds: []string{*begun.SnapshotId}})
+		seen, err := target.EC2(t).DescribeSnapshots(w.t.Context(), &ec2.DescribeSnapshotsInput{SnapshotIds: []string{*begun.SnapshotId}})
 		if err != nil {
 			w.t.Fatal(err)
 		}
@@ -86,7 +86,7 @@ func (w *world) image(place, name string) bake.Artifact {
 			w.t.Fatal(err)
 		}
 	}
-	out, err := t.EC2().RegisterImage(w.t.Context(), registration(name, *begun.SnapshotId))
+	out, err := target.EC2(t).RegisterImage(w.t.Context(), registration(name, *begun.SnapshotId))
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -95,7 +95,7 @@ func (w *world) image(place, name string) bake.Artifact {
 
 func (w *world) value(place string) string {
 	w.t.Helper()
-	out, err := w.target(place).SSM().GetParameter(w.t.Context(), &ssm.GetParameterInput{Name: aws.String(parameter)})
+	out, err := target.SSM(w.target(place)).GetParameter(w.t.Context(), &ssm.GetParameterInput{Name: aws.String(parameter)})
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -117,7 +117,7 @@ func TestSet(t *testing.T) {
 			}
 		}
 	}
-	out, err := w.target("eu").SSM().GetParameterHistory(t.Context(), &ssm.GetParameterHistoryInput{Name: aws.String(parameter)})
+	out, err := target.SSM(w.target("eu")).GetParameterHistory(t.Context(), &ssm.GetParameterHistoryInput{Name: aws.String(parameter)})
 	if err != nil || len(out.Parameters) != 2 || *out.Parameters[0].DataType != "aws:ec2:image" {
 		t.Errorf("got %+v, %v", out, err)
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 
 	"github.com/iibake/iibake/bake"
+	"github.com/iibake/iibake/bake/ec2/target"
 	"github.com/iibake/iibake/promote"
 )
 
@@ -47,7 +48,7 @@ func (w *world) wantAll(t *testing.T, n int) {
 				}
 			}
 		}
-		out, err := w.observer(s).EC2().DescribeLaunchTemplates(t.Context(), &ec2.DescribeLaunchTemplatesInput{})
+		out, err := target.EC2(w.observer(s)).DescribeLaunchTemplates(t.Context(), &ec2.DescribeLaunchTemplatesInput{})
 		ok(t, err)
 		for _, template := range out.LaunchTemplates {
 			if made := aws.ToInt64(template.LatestVersionNumber); made > 2 {
@@ -92,7 +93,7 @@ func TestDrill(t *testing.T) {
 	if err != nil || !d.Passed() || *d.Image != w.images[0].Ref || d.Moves[0].From != "1" || d.Preflight.Estimate == 0 {
 		t.Fatalf("%+v, %v", d, err)
 	}
-	_, err = w.observer(w.specs[0]).EC2().DeregisterImage(t.Context(), &ec2.DeregisterImageInput{ImageId: &d.Moves[0].FromAMI})
+	_, err = target.EC2(w.observer(w.specs[0])).DeregisterImage(t.Context(), &ec2.DeregisterImageInput{ImageId: &d.Moves[0].FromAMI})
 	ok(t, err)
 	if d, err = w.start(nil).promoter.Drill(t.Context(), r); err != nil || d.Passed() {
 		t.Errorf("without the AMI: %+v, %v", d, err)
@@ -152,7 +153,7 @@ func TestAlarm(t *testing.T) {
 	p := small()
 	p.poll, p.strategy.AutoRollback, p.strategy.Alarms = 5*time.Second, false, []string{"web-5xx"}
 	w := guarded(t, p)
-	watchman := w.observer(w.specs[0]).CloudWatch()
+	watchman := target.CloudWatch(w.observer(w.specs[0]))
 	_, err := watchman.PutMetricAlarm(t.Context(), &cloudwatch.PutMetricAlarmInput{
 		AlarmName: aws.String("web-5xx"), Namespace: aws.String("web"), MetricName: aws.String("5xx"), Statistic: cwtypes.StatisticSum, Period: aws.Int32(60),
 		EvaluationPeriods: aws.Int32(1), Threshold: aws.Float64(1), ComparisonOperator: cwtypes.ComparisonOperatorGreaterThanThreshold,
@@ -193,7 +194,7 @@ func (w *world) alarm(t *testing.T, watchman *cloudwatch.Client, state cwtypes.S
 // goesBack reports whether the newest refresh of a group goes back, or is one that was started in order to.
 func (w *world) goesBack(t *testing.T, group string) bool {
 	t.Helper()
-	out, err := w.observer(w.specs[0]).AutoScaling().DescribeInstanceRefreshes(t.Context(), &autoscaling.DescribeInstanceRefreshesInput{AutoScalingGroupName: &group})
+	out, err := target.AutoScaling(w.observer(w.specs[0])).DescribeInstanceRefreshes(t.Context(), &autoscaling.DescribeInstanceRefreshesInput{AutoScalingGroupName: &group})
 	ok(t, err)
 	return len(out.InstanceRefreshes) > 1 || out.InstanceRefreshes[0].Status == astypes.InstanceRefreshStatusRollbackInProgress
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 
 	"github.com/iibake/iibake/bake"
+	"github.com/iibake/iibake/bake/ec2/target"
 	"github.com/iibake/iibake/promote"
 	"github.com/iibake/iibake/test/localcloud/admin"
 )
@@ -148,7 +149,7 @@ func (w *world) checkResources(t *testing.T, n int) {
 		}
 	}
 	for _, s := range w.specs {
-		out, err := w.observer(s).EC2().DescribeLaunchTemplates(t.Context(), &ec2.DescribeLaunchTemplatesInput{})
+		out, err := target.EC2(w.observer(s)).DescribeLaunchTemplates(t.Context(), &ec2.DescribeLaunchTemplatesInput{})
 		ok(t, err)
 		for _, template := range out.LaunchTemplates {
 			if versions := aws.ToInt64(template.LatestVersionNumber); versions > 2 {

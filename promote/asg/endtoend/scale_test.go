@@ -12,6 +12,7 @@ import (
 	astypes "github.com/aws/aws-sdk-go-v2/service/autoscaling/types"
 
 	"github.com/iibake/iibake/bake"
+	"github.com/iibake/iibake/bake/ec2/target"
 	"github.com/iibake/iibake/promote"
 	"github.com/iibake/iibake/test/localcloud"
 )
@@ -65,7 +66,7 @@ func (w *world) refreshes(t testing.TB) (all time.Duration, failed int) {
 				if s.Name != m.Target {
 					continue
 				}
-				out, err := w.observer(s).AutoScaling().DescribeInstanceRefreshes(t.Context(), &autoscaling.DescribeInstanceRefreshesInput{AutoScalingGroupName: &m.Group})
+				out, err := target.AutoScaling(w.observer(s)).DescribeInstanceRefreshes(t.Context(), &autoscaling.DescribeInstanceRefreshesInput{AutoScalingGroupName: &m.Group})
 				ok(t, err)
 				if len(out.InstanceRefreshes) != 1 || out.InstanceRefreshes[0].Status != astypes.InstanceRefreshStatusSuccessful {
 					failed++

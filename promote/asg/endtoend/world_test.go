@@ -180,11 +180,11 @@ func (w *world) addFleets(p plot, first *process, artifacts map[string]bake.Arti
 
 func (w *world) addGroup(t *target.Target, name, ami string, size int) {
 	w.t.Helper()
-	made, err := t.EC2().CreateLaunchTemplate(w.t.Context(), &ec2.CreateLaunchTemplateInput{
+	made, err := target.EC2(t).CreateLaunchTemplate(w.t.Context(), &ec2.CreateLaunchTemplateInput{
 		LaunchTemplateName: &name, LaunchTemplateData: &ec2types.RequestLaunchTemplateData{ImageId: &ami, InstanceType: ec2types.InstanceTypeT3Micro},
 	})
 	ok(w.t, err)
-	_, err = t.AutoScaling().CreateAutoScalingGroup(w.t.Context(), &autoscaling.CreateAutoScalingGroupInput{
+	_, err = target.AutoScaling(t).CreateAutoScalingGroup(w.t.Context(), &autoscaling.CreateAutoScalingGroupInput{
 		AutoScalingGroupName: &name, MinSize: aws.Int32(0), MaxSize: aws.Int32(int32(2 * size)), DesiredCapacity: aws.Int32(int32(size)),
 		AvailabilityZones: []string{t.Region + "a", t.Region + "b"},
 		LaunchTemplate:    &astypes.LaunchTemplateSpecification{LaunchTemplateId: made.LaunchTemplate.LaunchTemplateId, Version: aws.String("1")},
@@ -234,7 +234,7 @@ func (w *world) observer(s target.Spec) *target.Target {
 func (w *world) groups(s target.Spec) []astypes.AutoScalingGroup {
 	w.t.Helper()
 	var all []astypes.AutoScalingGroup
-	pages := autoscaling.NewDescribeAutoScalingGroupsPaginator(w.observer(s).AutoScaling(), &autoscaling.DescribeAutoScalingGroupsInput{MaxRecords: aws.Int32(100)})
+	pages := autoscaling.NewDescribeAutoScalingGroupsPaginator(target.AutoScaling(w.observer(s)), &autoscaling.DescribeAutoScalingGroupsInput{MaxRecords: aws.Int32(100)})
 	for pages.HasMorePages() {
 		page, err := pages.NextPage(w.t.Context())
 		ok(w.t, err)

@@ -11,6 +11,7 @@ import (
 	astypes "github.com/aws/aws-sdk-go-v2/service/autoscaling/types"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 
+	"github.com/iibake/iibake/bake/ec2/target"
 	"github.com/iibake/iibake/promote"
 )
 
@@ -104,7 +105,7 @@ func unsettled(g promote.Group) bool {
 // refresh asks for the newest refresh of a group.
 func (s *site) refresh(ctx context.Context, name string) error {
 	s.calls.Add(1)
-	out, err := s.t.AutoScaling().DescribeInstanceRefreshes(ctx, &autoscaling.DescribeInstanceRefreshesInput{
+	out, err := target.AutoScaling(s.t).DescribeInstanceRefreshes(ctx, &autoscaling.DescribeInstanceRefreshesInput{
 		AutoScalingGroupName: &name, MaxRecords: aws.Int32(1),
 	})
 	if err != nil {
@@ -142,7 +143,7 @@ func refreshOf(r astypes.InstanceRefresh) *promote.Refresh {
 // versions asks which AMIs some versions of a launch template have.
 func (s *site) versions(ctx context.Context, template string, numbers []string) error {
 	s.calls.Add(1)
-	out, err := s.t.EC2().DescribeLaunchTemplateVersions(ctx, &ec2.DescribeLaunchTemplateVersionsInput{LaunchTemplateId: &template, Versions: numbers})
+	out, err := target.EC2(s.t).DescribeLaunchTemplateVersions(ctx, &ec2.DescribeLaunchTemplateVersionsInput{LaunchTemplateId: &template, Versions: numbers})
 	if err != nil {
 		return err
 	}

@@ -15,6 +15,7 @@ import (
 	ec2types "github.com/aws/aws-sdk-go-v2/service/ec2/types"
 	"github.com/aws/aws-sdk-go-v2/service/ssm"
 
+	"github.com/iibake/iibake/bake/ec2/target"
 	"github.com/iibake/iibake/promote"
 )
 
@@ -31,7 +32,7 @@ func (s *site) groups(ctx context.Context) error {
 	s.Groups = map[string]promote.Group{}
 	for names := range slices.Chunk(s.ask.Groups, maxGroups) {
 		s.calls.Add(1)
-		out, err := s.t.AutoScaling().DescribeAutoScalingGroups(ctx, &autoscaling.DescribeAutoScalingGroupsInput{
+		out, err := target.AutoScaling(s.t).DescribeAutoScalingGroups(ctx, &autoscaling.DescribeAutoScalingGroupsInput{
 			AutoScalingGroupNames: names, MaxRecords: aws.Int32(maxGroups),
 		})
 		if err != nil {
@@ -119,7 +120,7 @@ func (s *site) templates(ctx context.Context) error {
 	s.Templates = map[string]promote.TemplateInfo{}
 	for chunk := range slices.Chunk(slices.Sorted(maps.Keys(names)), maxValues) {
 		s.calls.Add(1)
-		out, err := s.t.EC2().DescribeLaunchTemplates(ctx, &ec2.DescribeLaunchTemplatesInput{
+		out, err := target.EC2(s.t).DescribeLaunchTemplates(ctx, &ec2.DescribeLaunchTemplatesInput{
 			Filters: []ec2types.Filter{{Name: aws.String("launch-template-name"), Values: chunk}}, MaxResults: aws.Int32(maxValues),
 		})
 		if err != nil {
@@ -177,7 +178,7 @@ func (s *site) parameters(ctx context.Context) error {
 	found := map[string]string{}
 	for names := range slices.Chunk(s.ask.Parameters, maxParameters) {
 		s.calls.Add(1)
-		out, err := s.t.SSM().GetParameters(ctx, &ssm.GetParametersInput{Names: names})
+		out, err := target.SSM(s.t).GetParameters(ctx, &ssm.GetParametersInput{Names: names})
 		if err != nil {
 			return err
 		}

@@ -12,6 +12,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	ec2types "github.com/aws/aws-sdk-go-v2/service/ec2/types"
 
+	"github.com/iibake/iibake/bake/ec2/target"
 	"github.com/iibake/iibake/promote"
 )
 
@@ -62,13 +63,16 @@ func (s *site) wanted(ctx context.Context) (machines, error) {
 func states() []string { return []string{"pending", "running", "stopping", "stopped"} }
 
 func (s *site) describe(ctx context.Context, found machines, filter ec2types.Filter) error {
-	pages := ec2.NewDescribeInstancesPaginator(s.t.EC2(), &ec2.DescribeInstancesInput{
+	in := ec2.DescribeInstancesInput{
 		Filters:    []ec2types.Filter{filter, {Name: aws.String("instance-state-name"), Values: states()}},
 		MaxResults: aws.Int32(pageSize),
-	})
-	for pages.HasMorePages() {
+	}
+	more := func(in *ec2.DescribeInstancesInput, out *ec2.DescribeInstancesOutput) *string {
+		in.NextToken = out.NextToken
+		return in.NextToken
+	}
+	for page, err := range target.Pages(ctx, target.EC2(s.t).DescribeInstances, in, more) {
 		s.calls.Add(1)
-		page, err := pages.NextPage(ctx)
 		if err != nil {
 			return err
 		}
@@ -142,7 +146,7 @@ func (s *site) images(ctx context.Context) error {
 			found[ami] = false
 		}
 		s.calls.Add(1)
-		out, err := s.t.EC2().DescribeImages(ctx, &ec2.DescribeImagesInput{
+		out, err := target.EC2(s.t).DescribeImages(ctx, &ec2.DescribeImagesInput{
 			Filters:           []ec2types.Filter{{Name: aws.String("image-id"), Values: chunk}},
 			IncludeDeprecated: aws.Bool(true), // those of other accounts would be hidden, and can be launched
 		})

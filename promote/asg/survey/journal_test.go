@@ -90,7 +90,7 @@ func TestWhatARolloutLeft(t *testing.T) {
 		},
 		"and the default is that": {
 			func(w *world, p *place) {
-				_, err := p.EC2().ModifyLaunchTemplate(t.Context(), &ec2.ModifyLaunchTemplateInput{
+				_, err := target.EC2(p.Target).ModifyLaunchTemplate(t.Context(), &ec2.ModifyLaunchTemplateInput{
 					LaunchTemplateId: &p.template, DefaultVersion: aws.String(w.version(p, p.amis[2])),
 				})
 				ok(w.t, err)
@@ -208,7 +208,7 @@ func TestAliasesWithoutFleets(t *testing.T) {
 	s, err := promote.Look(t.Context(), c)
 	ok(t, err)
 	drifts(t, s)
-	_, err = p.SSM().DeleteParameter(t.Context(), &ssm.DeleteParameterInput{Name: aws.String(parameter)})
+	_, err = target.SSM(p.Target).DeleteParameter(t.Context(), &ssm.DeleteParameterInput{Name: aws.String(parameter)})
 	ok(t, err)
 	s, err = promote.Look(t.Context(), c)
 	ok(t, err)

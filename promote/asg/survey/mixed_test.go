@@ -9,13 +9,14 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/autoscaling"
 	astypes "github.com/aws/aws-sdk-go-v2/service/autoscaling/types"
 
+	"github.com/iibake/iibake/bake/ec2/target"
 	"github.com/iibake/iibake/promote"
 )
 
 // mixed makes a group of four instances with a mixed instances policy, which is a fleet.
 func (w *world) mixed(p *place, overrides ...astypes.LaunchTemplateOverrides) {
 	w.t.Helper()
-	_, err := p.AutoScaling().CreateAutoScalingGroup(w.t.Context(), &autoscaling.CreateAutoScalingGroupInput{
+	_, err := target.AutoScaling(p.Target).CreateAutoScalingGroup(w.t.Context(), &autoscaling.CreateAutoScalingGroupInput{
 		AutoScalingGroupName: aws.String("mixed"), MinSize: aws.Int32(0), MaxSize: aws.Int32(8), DesiredCapacity: aws.Int32(4), HealthCheckGracePeriod: aws.Int32(0),
 		AvailabilityZones: []string{p.Region + "a"},
 		MixedInstancesPolicy: &astypes.MixedInstancesPolicy{

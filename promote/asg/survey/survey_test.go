@@ -10,6 +10,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/autoscaling"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 
+	"github.com/iibake/iibake/bake/ec2/target"
 	"github.com/iibake/iibake/promote"
 )
 
@@ -57,7 +58,7 @@ func TestARefresh(t *testing.T) {
 	w.group(p, "web", 4)
 	w.advance(5 * time.Minute)
 	version := w.version(p, p.amis[1])
-	out, err := p.AutoScaling().StartInstanceRefresh(t.Context(), &autoscaling.StartInstanceRefreshInput{
+	out, err := target.AutoScaling(p.Target).StartInstanceRefresh(t.Context(), &autoscaling.StartInstanceRefreshInput{
 		AutoScalingGroupName: aws.String("web"), DesiredConfiguration: desired(p, version),
 	})
 	ok(t, err)
@@ -88,7 +89,7 @@ func TestDrift(t *testing.T) {
 		"the default of an alias was moved": {
 			func(w *world, p *place) {
 				w.update(p, "$Default")
-				_, err := p.EC2().ModifyLaunchTemplate(t.Context(), &ec2.ModifyLaunchTemplateInput{LaunchTemplateId: &p.template, DefaultVersion: aws.String(w.version(p, p.amis[1]))})
+				_, err := target.EC2(p.Target).ModifyLaunchTemplate(t.Context(), &ec2.ModifyLaunchTemplateInput{LaunchTemplateId: &p.template, DefaultVersion: aws.String(w.version(p, p.amis[1]))})
 				ok(w.t, err)
 			},
 			[]string{"launch F", "(template F)"},
@@ -110,7 +111,7 @@ func TestDrift(t *testing.T) {
 			func(w *world, p *place) {
 				w.update(p, w.version(p, p.amis[1]))
 				in := w.instances(p)[0]
-				_, err := p.AutoScaling().TerminateInstanceInAutoScalingGroup(t.Context(), &autoscaling.TerminateInstanceInAutoScalingGroupInput{
+				_, err := target.AutoScaling(p.Target).TerminateInstanceInAutoScalingGroup(t.Context(), &autoscaling.TerminateInstanceInAutoScalingGroupInput{
 					InstanceId: &in, ShouldDecrementDesiredCapacity: aws.Bool(false),
 				})
 				ok(w.t, err)
@@ -119,14 +120,14 @@ func TestDrift(t *testing.T) {
 		},
 		"the AMI is gone": {
 			func(w *world, p *place) {
-				_, err := p.EC2().DeregisterImage(t.Context(), &ec2.DeregisterImageInput{ImageId: &p.amis[0]})
+				_, err := target.EC2(p.Target).DeregisterImage(t.Context(), &ec2.DeregisterImageInput{ImageId: &p.amis[0]})
 				ok(w.t, err)
 			},
 			[]string{"gone F"},
 		},
 		"the group is gone": {
 			func(w *world, p *place) {
-				_, err := p.AutoScaling().DeleteAutoScalingGroup(t.Context(), &autoscaling.DeleteAutoScalingGroupInput{AutoScalingGroupName: aws.String("web"), ForceDelete: aws.Bool(true)})
+				_, err := target.AutoScaling(p.Target).DeleteAutoScalingGroup(t.Context(), &autoscaling.DeleteAutoScalingGroupInput{AutoScalingGroupName: aws.String("web"), ForceDelete: aws.Bool(true)})
 				ok(w.t, err)
 			},
 			[]string{"missing F"},

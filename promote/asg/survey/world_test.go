@@ -137,10 +137,10 @@ func (w *world) add(account, region string) *place {
 	for i, ami := range p.amis[:2] {
 		w.publish(p, image(i+1), ami)
 	}
-	made, err := t.EC2().CreateLaunchTemplate(w.t.Context(), &ec2.CreateLaunchTemplateInput{LaunchTemplateName: aws.String("web"), LaunchTemplateData: data(p.amis[0])})
+	made, err := target.EC2(t).CreateLaunchTemplate(w.t.Context(), &ec2.CreateLaunchTemplateInput{LaunchTemplateName: aws.String("web"), LaunchTemplateData: data(p.amis[0])})
 	ok(w.t, err)
 	p.template = *made.LaunchTemplate.LaunchTemplateId
-	_, err = t.SSM().PutParameter(w.t.Context(), &ssm.PutParameterInput{Name: aws.String(parameter), Value: &p.amis[0], Type: ssmtypes.ParameterTypeString})
+	_, err = target.SSM(t).PutParameter(w.t.Context(), &ssm.PutParameterInput{Name: aws.String(parameter), Value: &p.amis[0], Type: ssmtypes.ParameterTypeString})
 	ok(w.t, err)
 	return p
 }
@@ -159,7 +159,7 @@ func data(ami string) *ec2types.RequestLaunchTemplateData {
 // version makes another version of the place's launch template.
 func (w *world) version(p *place, ami string) string {
 	w.t.Helper()
-	out, err := p.EC2().CreateLaunchTemplateVersion(w.t.Context(), &ec2.CreateLaunchTemplateVersionInput{LaunchTemplateId: &p.template, LaunchTemplateData: data(ami)})
+	out, err := target.EC2(p.Target).CreateLaunchTemplateVersion(w.t.Context(), &ec2.CreateLaunchTemplateVersionInput{LaunchTemplateId: &p.template, LaunchTemplateData: data(ami)})
 	ok(w.t, err)
 	return strconv.FormatInt(*out.LaunchTemplateVersion.VersionNumber, 10)
 }
@@ -171,7 +171,7 @@ func (p *place) spec(version string) *astypes.LaunchTemplateSpecification {
 // group makes a group of instances of the first version, which is a fleet of the first wave.
 func (w *world) group(p *place, name string, size int) promote.Member {
 	w.t.Helper()
-	_, err := p.AutoScaling().CreateAutoScalingGroup(w.t.Context(), &autoscaling.CreateAutoScalingGroupInput{
+	_, err := target.AutoScaling(p.Target).CreateAutoScalingGroup(w.t.Context(), &autoscaling.CreateAutoScalingGroupInput{
 		AutoScalingGroupName: &name, MinSize: aws.Int32(0), MaxSize: aws.Int32(int32(2*size + 2)), DesiredCapacity: aws.Int32(int32(size)),
 		AvailabilityZones: []string{p.Region + "a", p.Region + "b"}, HealthCheckGracePeriod: aws.Int32(0), LaunchTemplate: p.spec("1"),
 	})
@@ -187,7 +187,7 @@ func (w *world) group(p *place, name string, size int) promote.Member {
 // update makes the group web launch from another version, as somebody may who does not know of iibake.
 func (w *world) update(p *place, version string) {
 	w.t.Helper()
-	_, err := p.AutoScaling().UpdateAutoScalingGroup(w.t.Context(), &autoscaling.UpdateAutoScalingGroupInput{AutoScalingGroupName: aws.String("web"), LaunchTemplate: p.spec(version)})
+	_, err := target.AutoScaling(p.Target).UpdateAutoScalingGroup(w.t.Context(), &autoscaling.UpdateAutoScalingGroupInput{AutoScalingGroupName: aws.String("web"), LaunchTemplate: p.spec(version)})
 	ok(w.t, err)
 }
 
@@ -236,7 +236,7 @@ func desired(p *place, version string) *astypes.DesiredConfiguration {
 // run starts an instance by hand.
 func (w *world) run(p *place, ami string) {
 	w.t.Helper()
-	_, err := p.EC2().RunInstances(w.t.Context(), &ec2.RunInstancesInput{
+	_, err := target.EC2(p.Target).RunInstances(w.t.Context(), &ec2.RunInstancesInput{
 		ImageId: &ami, InstanceType: ec2types.InstanceTypeT3Micro, MinCount: aws.Int32(1), MaxCount: aws.Int32(1),
 	})
 	ok(w.t, err)
@@ -245,14 +245,14 @@ func (w *world) run(p *place, ami string) {
 // put changes the alias of the channel.
 func (w *world) put(p *place, ami string) {
 	w.t.Helper()
-	_, err := p.SSM().PutParameter(w.t.Context(), &ssm.PutParameterInput{Name: aws.String(parameter), Value: &ami, Type: ssmtypes.ParameterTypeString, Overwrite: aws.Bool(true)})
+	_, err := target.SSM(p.Target).PutParameter(w.t.Context(), &ssm.PutParameterInput{Name: aws.String(parameter), Value: &ami, Type: ssmtypes.ParameterTypeString, Overwrite: aws.Bool(true)})
 	ok(w.t, err)
 }
 
 // instances returns those of the group web.
 func (w *world) instances(p *place) []string {
 	w.t.Helper()
-	out, err := p.AutoScaling().DescribeAutoScalingGroups(w.t.Context(), &autoscaling.DescribeAutoScalingGroupsInput{AutoScalingGroupNames: []string{"web"}})
+	out, err := target.AutoScaling(p.Target).DescribeAutoScalingGroups(w.t.Context(), &autoscaling.DescribeAutoScalingGroupsInput{AutoScalingGroupNames: []string{"web"}})
 	ok(w.t, err)
 	var all []string
 	for _, in := range out.AutoScalingGroups[0].Instances {
@@ -275,7 +275,7 @@ func (w *world) begin() {
 		if versions[m.Target] == "" {
 			versions[m.Target] = w.version(p, p.amis[1])
 		}
-		out, err := p.AutoScaling().StartInstanceRefresh(w.t.Context(), &autoscaling.StartInstanceRefreshInput{
+		out, err := target.AutoScaling(p.Target).StartInstanceRefresh(w.t.Context(), &autoscaling.StartInstanceRefreshInput{
 			AutoScalingGroupName: &m.Group, DesiredConfiguration: desired(p, versions[m.Target]),
 		})
 		ok(w.t, err)
