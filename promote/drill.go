@@ -43,7 +43,7 @@ const drillsPrefix = "drills/" // FLEET/N → Drill
 func (p *Promoter) Drill(ctx context.Context, r DrillRequest) (Drill, error) {
 	m := r.Fleet
 	fail := func(err error) (Drill, error) { return Drill{}, fmt.Errorf("drill of %s: %w", m.Name, err) }
-	to, err := p.before(ctx, RollbackRequest{Name: m.Image, Channel: r.Channel})
+	to, err := p.before(ctx, RollbackRequest{Name: m.Image, Channel: r.Channel, Fleets: []string{m.Name}})
 	if err != nil {
 		return fail(err)
 	}

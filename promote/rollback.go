@@ -13,7 +13,7 @@ import (
 type RollbackRequest struct {
 	Name    string // of the image
 	Channel Channel
-	To      string   // version; empty: what was there before the promotion that brought what is there now
+	To      string   // version; empty: what was there before the promotion that brought what is there now, for fleets ahead of the channel what it holds
 	Fleets  []string // these alone, and the channel stays; empty: all fleets, and the channel
 	Targets []string // as in [Request]
 	By      string
@@ -106,6 +106,9 @@ func (p *Promoter) before(ctx context.Context, r RollbackRequest) (bake.Ref, err
 	if err != nil {
 		return bake.Ref{}, err
 	}
+	if ahead, err := p.ahead(ctx, history, r.Fleets, held); err != nil || ahead {
+		return bake.Ref{Name: r.Name, Version: held.Version}, err
+	}
 	for _, past := range slices.Backward(history) {
 		brought := past.Moved() && !past.Back && past.To == held
 		alone := none && past.Only && past.Outcome != nil && past.Outcome.Result == Promoted // fleets that went ahead of a channel that holds nothing
@@ -118,4 +121,23 @@ func (p *Promoter) before(ctx context.Context, r RollbackRequest) (bake.Ref, err
 		}
 	}
 	return bake.Ref{}, fmt.Errorf("a version that %s@%s held before: %w", r.Name, r.Channel, bake.ErrNotFound)
+}
+
+// ahead reports whether fleets got, or began to get, what the channel does not hold: they went alone, or stayed as their promotion was stopped.
+func (p *Promoter) ahead(ctx context.Context, history []Past, fleets []string, held bake.Ref) (bool, error) {
+	for _, past := range slices.Backward(history) {
+		for _, fleet := range fleets {
+			records, err := NewRollouts(p.c.Catalog).Of(ctx, past.Promotion, fleet)
+			if err != nil {
+				return false, err
+			}
+			if len(records) == 0 {
+				continue
+			}
+			if end := records[len(records)-1].Phase; past.Back || end == Done || end == Failed {
+				return !past.Back && past.To != held, nil
+			}
+		}
+	}
+	return false, nil
 }

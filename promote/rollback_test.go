@@ -254,3 +254,46 @@ func TestDrillOfTheFirstDeployment(t *testing.T) {
 		t.Errorf("%+v, %v", d, err)
 	}
 }
+
+// A fleet that is ahead of its channel goes back to what the channel holds, which it had before, and not to what the channel held before that.
+func TestRollbackOfAFleetAhead(t *testing.T) {
+	t.Parallel()
+	for name, goAhead := range map[string]func(*testing.T, *stage){
+		"alone": func(t *testing.T, s *stage) {
+			t.Helper()
+			if _, err := s.spawn(0, none).promoted(3, func(r *promote.Request) { r.Fleets = []string{"canary"} }); err != nil {
+				t.Fatal(err)
+			}
+		},
+		"by a promotion that was stopped": func(t *testing.T, s *stage) {
+			t.Helper()
+			s.onceSo(s.replaced("canary", "3"), func() {
+				err := promote.NewRevocations(s.catalog).Record(t.Context(), promote.Revocation{Image: web(3), By: "eve", At: s.yard.Now()})
+				if err != nil {
+					t.Error(err)
+				}
+			})
+			if _, err := s.spawn(0, none).promoted(3, func(r *promote.Request) { r.Keep = true }); !errors.Is(err, bake.ErrRefused) {
+				t.Fatal(err)
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newStage(t)
+			s.promoted(t, 1, 2)
+			goAhead(t, s)
+			if got := s.yard.running("canary"); !slices.Equal(got, []string{"3"}) {
+				t.Fatalf("canary has %v", got)
+			}
+			alone := func(r *promote.RollbackRequest) { r.Fleets = []string{"canary"} }
+			s.rolledBack(t, alone)
+			s.wantFleets(t, "2")
+			s.wantHeld(t, "2")
+			s.rolledBack(t, alone) // once more: it is where the channel is, and goes further
+			if got := s.yard.running("canary"); !slices.Equal(got, []string{"1"}) {
+				t.Errorf("canary has %v", got)
+			}
+		})
+	}
+}
