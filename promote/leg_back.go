@@ -117,16 +117,20 @@ func (l *leg) returningAnew(ctx context.Context) error {
 		if !l.home {
 			return l.record(ctx, RolledBack, because(l.r.Reason))
 		}
+		return l.backHome(ctx)
 	case Waiting, Replacing, Soaking, Cancelling, GoingBack:
 	}
-	if !l.home {
-		return nil
-	}
+	return nil
+}
+
+// backHome asks the probes of a fleet that has what it had. On the way there they were not asked: instances that are ill, for which the
+// fleet goes back, still answer them, and would keep it where it is.
+func (l *leg) backHome(ctx context.Context) error {
 	well, why := l.examined.at(ctx, l, l.reached())
 	switch {
 	case why != nil:
 		return l.halt(ctx, why.Error())
-	case well && l.seen.State == Succeeded:
+	case well:
 		return l.record(ctx, RolledBack, nil)
 	}
 	return nil

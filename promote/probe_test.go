@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -179,5 +180,35 @@ func TestProbeFailsInTheSoak(t *testing.T) {
 		t.Errorf("%+v, %v", o, err)
 	}
 	s.wantFleets(t, "1")
+	s.wantOver(t)
+}
+
+// Probes that fail because of what the fleet has do not keep it from going back to what is well.
+func TestRollbackOfAnImageThatIsIll(t *testing.T) {
+	t.Parallel()
+	s := newStage(t)
+	s.promoted(t, 1, 2)
+	s.probing(func(fleet string) error {
+		if got := s.yard.running(fleet); !slices.Equal(got, []string{"1"}) {
+			return errors.New("the page is blank")
+		}
+		return nil
+	})
+	s.rolledBack(t, nil)
+	s.wantFleets(t, "1")
+	s.wantHeld(t, "1")
+}
+
+// What the fleets go back to may be ill, too.
+func TestRollbackToAnImageThatIsIll(t *testing.T) {
+	t.Parallel()
+	s := newStage(t)
+	s.promoted(t, 1, 2)
+	s.probing(func(string) error { return errors.New("the page is blank") })
+	o, err := s.spawn(0, none).rolledBack(nil)
+	if err == nil || o.Result != promote.Stopped || !strings.Contains(o.Reason, "the page is blank") {
+		t.Errorf("%+v, %v", o, err)
+	}
+	s.wantHeld(t, "2")
 	s.wantOver(t)
 }
