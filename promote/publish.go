@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/iibake/iibake/bake"
+	"github.com/iibake/iibake/bake/catalog"
 )
 
 type published struct {
@@ -35,8 +36,10 @@ func (d *drive) publish(ctx context.Context) error {
 		case r := <-done:
 			return d.publishedAs(ctx, r)
 		case <-tick.C:
-			if a, err := d.watch.look(ctx); err == nil && a.Wish != Abort {
-				continue // what kept it from looking, the next turn finds as well
+			a, err := d.watch.look(ctx)
+			over := errors.Is(err, catalog.ErrMoved) || errors.Is(err, bake.ErrNotFound)
+			if !over && (err != nil || a.Wish != Abort) {
+				continue // a catalog that does not answer is no reason to give up what is being uploaded
 			}
 			cancel()
 			r := <-done
