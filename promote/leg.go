@@ -42,7 +42,7 @@ type kit struct {
 	watch     *lookout
 	img       bake.Image
 	artifacts map[string]bake.Artifact
-	checked   map[string]Preflight // of the plan: fleets that need not be looked at again while it is fresh
+	checked   map[string]FleetPlan // of the plan: fleets that need not be looked at again while it is fresh
 	checkedAt time.Time
 }
 

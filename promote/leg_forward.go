@@ -54,8 +54,8 @@ func (l *leg) begin(ctx context.Context) error {
 	if !l.home && q.Artifact.AMI == "" {
 		return fmt.Errorf("%w: %s is not published in target %s", bake.ErrRefused, l.r.To, l.r.Fleet.Target)
 	}
-	pre, known := l.checked[l.r.Fleet.Name]
-	if !known || l.c.Clock.Now().Sub(l.checkedAt) > freshPlan {
+	pre, known := l.planned(q)
+	if !known {
 		var err error
 		if pre, err = l.fleet.Preflight(ctx, q); err != nil {
 			return l.fleetError("look at the fleet", err)
@@ -77,6 +77,14 @@ func (l *leg) begin(ctx context.Context) error {
 		return err
 	}
 	return l.stage(ctx)
+}
+
+// planned returns what the plan found, as long as that is fresh and about the AMI that the fleet gets: of one that was not published then, the
+// plan knows neither how it boots nor whether the account may launch it.
+func (l *leg) planned(q Query) (Preflight, bool) {
+	f, known := l.checked[l.r.Fleet.Name]
+	fresh := l.c.Clock.Now().Sub(l.checkedAt) <= freshPlan
+	return f.Preflight, known && fresh && (l.home || f.AMI == q.Artifact.AMI)
 }
 
 // stage comes with no record of its own: who finds that it was announced calls it again, and gets the same. The next record has its moves.

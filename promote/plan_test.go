@@ -180,3 +180,20 @@ func TestPreflightAgain(t *testing.T) {
 	s.wantHeld(t, "1")
 	s.wantJournal(t)
 }
+
+// What the plan found of a fleet says nothing about an AMI that was not there yet: the fleet is looked at again when it is.
+func TestPublishedSinceThePlan(t *testing.T) {
+	t.Parallel()
+	s := newStage(t)
+	s.settled(t)
+	for _, want := range []int{3 + 1 + 2, 3 + 2} { // all by the plan, the canary where its AMI is new, and the second wave, for which the plan is too old
+		s.yard.calls["Preflight"] = 0
+		if o, err := s.spawn(0, none).promoted(2, nil); err != nil || o.Result != promote.Promoted {
+			t.Fatalf("%+v, %v", o, err)
+		}
+		if got := s.yard.calls["Preflight"]; got != want {
+			t.Errorf("%d preflights, want %d", got, want)
+		}
+		s.promoted(t, 1)
+	}
+}

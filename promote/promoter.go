@@ -125,9 +125,9 @@ func (p *Promoter) Run(ctx context.Context, plan Plan) (Outcome, error) {
 	if err != nil {
 		return Outcome{}, fmt.Errorf("%s: %w", pro.ID(), err)
 	}
-	d.checked, d.checkedAt = map[string]Preflight{}, plan.At
+	d.checked, d.checkedAt = map[string]FleetPlan{}, plan.At
 	for _, f := range plan.Fleets {
-		d.checked[f.Fleet.Name] = f.Preflight
+		d.checked[f.Fleet.Name] = f
 	}
 	return d.run(ctx)
 }
