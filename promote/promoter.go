@@ -136,7 +136,9 @@ func (p *Promoter) Run(ctx context.Context, plan Plan) (Outcome, error) {
 func (p *Promoter) stay(ctx context.Context, plan Plan) (Outcome, error) {
 	d, err := p.newDrive(ctx, plan.Promotion, Active{}, nil)
 	if err == nil && d.linked() {
-		err = d.tryAlias(ctx)
+		if err = d.channels.Holds(ctx, plan.Promotion); err == nil {
+			err = d.tryAlias(ctx)
+		}
 	}
 	if err != nil {
 		return Outcome{}, err

@@ -11,6 +11,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/iibake/iibake/bake"
+	"github.com/iibake/iibake/bake/catalog"
 	"github.com/iibake/iibake/promote"
 )
 
@@ -214,5 +215,24 @@ func TestFailure(t *testing.T) {
 			s.wantResult(t, 2, c.result)
 			s.wantOver(t)
 		})
+	}
+}
+
+// A channel that moved on since the plan found that nothing is to be done keeps its alias.
+func TestThereNoMore(t *testing.T) {
+	t.Parallel()
+	s := newStage(t)
+	s.promoted(t, 1)
+	p := s.spawn(0, none).promoter()
+	plan, err := p.Plan(t.Context(), promote.Request{Image: web(1), Channel: production})
+	if err != nil || !plan.There {
+		t.Fatalf("%+v, %v", plan, err)
+	}
+	s.promoted(t, 2)
+	if _, err := p.Run(t.Context(), plan); !errors.Is(err, catalog.ErrMoved) {
+		t.Errorf("got %v", err)
+	}
+	if s.yard.alias["eu"] != "ami-2" {
+		t.Errorf("the alias holds %v", s.yard.alias)
 	}
 }
