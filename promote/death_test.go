@@ -120,3 +120,39 @@ func TestBeginOfAProcessThatDies(t *testing.T) {
 		t.Errorf("it takes %d changes to begin: want the intent and the head", n)
 	}
 }
+
+// A refresh that nobody put on record, and that is waiting to begin when the promotion is aborted, is stopped before it replaces anything.
+func TestAbortOfARefreshThatNobodyKnows(t *testing.T) {
+	t.Parallel()
+	s := newStage(t)
+	s.settled(t)
+	ctx, die := context.WithCancel(t.Context())
+	p := s.spawn(0, none)
+	started := false
+	s.started = func() { // before its answer is on record
+		started = true
+		p.mu.Lock()
+		p.dead = true
+		p.mu.Unlock()
+		die()
+	}
+	plan, err := p.promoter().Plan(ctx, promote.Request{Image: web(2), Channel: production})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := p.promoter().Run(ctx, plan); err == nil || !started {
+		t.Fatalf("it lives on: %v", err)
+	}
+	s.started = nil
+	s.wish(t, promote.Abort, "no")
+	s.yard.onTick = func() {
+		if s.replaced("canary", "2")() {
+			t.Error("an instance has the image")
+		}
+	}
+	if o, err := s.spawn(0, none).resumed(); o.Result != promote.Reverted {
+		t.Errorf("%+v, %v", o, err)
+	}
+	s.wantFleets(t, "1")
+	s.wantOver(t)
+}

@@ -22,7 +22,8 @@ type Fleet interface {
 	// Start begins to replace instances, or finds that it has begun, and returns r with its Refresh. To a rollout that goes back
 	// (r.Back) it starts the way back from whatever the instances are now. A rollout that has nothing to replace is no error.
 	Start(ctx context.Context, r Rollout) (Rollout, error)
-	// Observe returns how r.Refresh goes.
+	// Observe returns how r.Refresh goes. Where that is empty nobody knows whether Start began one: it tells of what it finds of r, and that it
+	// has ended where that is nothing.
 	Observe(ctx context.Context, r Rollout) (Observation, error)
 	// Cancel ends r.Refresh where it is; Observe tells when it has ended. One that has ended already is no error.
 	Cancel(ctx context.Context, r Rollout) error

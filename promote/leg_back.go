@@ -63,18 +63,16 @@ func (l *leg) reverting(ctx context.Context) error {
 
 // tooLate sees to it that a refresh that cannot be turned round has ended, before another one begins.
 func (l *leg) tooLate(ctx context.Context) error {
-	if l.r.Refresh != "" {
-		if err := l.observe(ctx); err != nil {
-			return err
-		}
-		switch {
-		case l.seen.State == WentBack:
-			return l.record(ctx, RolledBack, because(l.r.Reason))
-		case l.seen.State == Cancelling:
-			return nil
-		case !l.seen.State.Ended():
-			return l.fleetError("cancel", l.fleet.Cancel(ctx, l.r))
-		}
+	if err := l.observe(ctx); err != nil {
+		return err
+	}
+	switch {
+	case l.seen.State == WentBack:
+		return l.record(ctx, RolledBack, because(l.r.Reason))
+	case l.seen.State == Cancelling:
+		return nil
+	case !l.seen.State.Ended():
+		return l.fleetError("cancel", l.fleet.Cancel(ctx, l.r))
 	}
 	return l.turn(ctx, because(l.r.Reason))
 }

@@ -140,7 +140,12 @@ func (w wired) Stage(ctx context.Context, r promote.Rollout) (out promote.Rollou
 }
 
 func (w wired) Start(ctx context.Context, r promote.Rollout) (out promote.Rollout, err error) {
-	err = w.p.act(ctx, "start", r, func() error { out, err = w.f.Start(ctx, r); return err })
+	err = w.p.act(ctx, "start", r, func() error {
+		if out, err = w.f.Start(ctx, r); err == nil && w.p.started != nil {
+			w.p.started()
+		}
+		return err
+	})
 	return out, err
 }
 
@@ -211,6 +216,7 @@ type stage struct {
 
 	away     string // name of a fleet that is out of reach
 	unstaged string // name of a fleet that cannot be staged
+	started  func() // when a refresh was started, before its answer
 	aliasSet func() // before the alias is set
 	aliasErr error  // instead of setting it
 	before   int    // promotions on record before the story

@@ -265,6 +265,9 @@ func (g *group) find(r promote.Rollout) *refresh {
 func (f fleet) Observe(_ context.Context, r promote.Rollout) (promote.Observation, error) {
 	defer f.enter("Observe")()
 	known := f.g.find(r)
+	if known == nil && r.Refresh == "" {
+		return promote.Observation{State: promote.Failing, Reason: "there is none", At: f.y.now}, nil
+	}
 	if known == nil {
 		return promote.Observation{}, fmt.Errorf("%w: no refresh %s in %s", bake.ErrRefused, r.Refresh, f.g.name)
 	}

@@ -25,7 +25,7 @@ func (f *Fleet) Observe(ctx context.Context, r promote.Rollout) (promote.Observa
 }
 
 func (f *Fleet) observe(ctx context.Context, r promote.Rollout) (promote.Observation, error) {
-	refresh, err := f.refresh(ctx, r.Refresh)
+	refresh, err := f.own(ctx, r)
 	if err != nil {
 		return promote.Observation{}, err
 	}
@@ -77,9 +77,6 @@ func towards(r promote.Rollout, refresh *astypes.InstanceRefresh, g *group) conf
 
 // refresh returns a refresh, or nil where there is none of this id.
 func (f *Fleet) refresh(ctx context.Context, id string) (*astypes.InstanceRefresh, error) {
-	if id == "" {
-		return nil, nil //nolint:nilnil // a rollout without a refresh had nothing to replace
-	}
 	out, err := target.AutoScaling(f.t).DescribeInstanceRefreshes(ctx, &autoscaling.DescribeInstanceRefreshesInput{
 		AutoScalingGroupName: &f.m.Group, InstanceRefreshIds: []string{id},
 	})

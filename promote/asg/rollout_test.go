@@ -231,7 +231,7 @@ func TestRollbackWithoutAnID(t *testing.T) {
 	unknown.Refresh = ""
 	ok(t, f.Rollback(t.Context(), unknown))
 	ok(t, f.Rollback(t.Context(), r))
-	if h := w.follow(f, r, nil); h.last.State != promote.WentBack || h.last.Old != 4 {
+	if h := w.follow(f, unknown, nil); h.last.State != promote.WentBack || h.last.Old != 4 {
 		t.Errorf("got %+v", h.last)
 	}
 }
