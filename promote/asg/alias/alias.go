@@ -41,19 +41,23 @@ const (
 )
 
 // Set makes the parameter name the AMI in every target, and returns when reading it shows that. What shows it already stays as it is. The
-// error wraps [bake.ErrRefused] where Systems Manager does not take the AMI for one that the account may use.
+// error wraps [bake.ErrRefused] where Systems Manager does not take the AMI for one that the account may use. A target that fails keeps none of the
+// others from being set: the error tells of all that do.
 func (p Parameters) Set(ctx context.Context, parameter string, artifacts map[string]bake.Artifact) error {
-	group, ctx := errgroup.WithContext(ctx)
+	places := slices.Sorted(maps.Keys(artifacts))
+	failures := make([]error, len(places))
+	var group errgroup.Group
 	group.SetLimit(parallel)
-	for _, place := range slices.Sorted(maps.Keys(artifacts)) {
+	for i, place := range places {
 		group.Go(func() error {
 			if err := p.set(ctx, place, parameter, artifacts[place].AMI); err != nil {
-				return fmt.Errorf("target %s: parameter %s: %w", place, parameter, err)
+				failures[i] = fmt.Errorf("target %s: parameter %s: %w", place, parameter, err)
 			}
 			return nil
 		})
 	}
-	return group.Wait()
+	_ = group.Wait() // each has its own
+	return errors.Join(failures...)
 }
 
 func (p Parameters) set(ctx context.Context, place, parameter, ami string) error {

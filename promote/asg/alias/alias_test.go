@@ -3,6 +3,7 @@ package alias_test
 import (
 	"context"
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
@@ -153,5 +154,18 @@ func registration(name, snapshot string) *ec2.RegisterImageInput {
 	return &ec2.RegisterImageInput{
 		Name: &name, Architecture: "x86_64", RootDeviceName: aws.String("/dev/xvda"), VirtualizationType: aws.String("hvm"),
 		BlockDeviceMappings: []ec2types.BlockDeviceMapping{{DeviceName: aws.String("/dev/xvda"), Ebs: &ec2types.EbsBlockDevice{SnapshotId: &snapshot}}},
+	}
+}
+
+// A target that cannot be set does not keep the others from it.
+func TestSetWhereOneFails(t *testing.T) {
+	w := newWorld(t)
+	good := w.image("us", "web-1")
+	err := w.parameters().Set(t.Context(), parameter, map[string]bake.Artifact{"nowhere": {AMI: "ami-1"}, "neverland": {AMI: "ami-1"}, "us": good})
+	if !errors.Is(err, bake.ErrNotFound) || !strings.Contains(err.Error(), "nowhere") || !strings.Contains(err.Error(), "neverland") {
+		t.Errorf("got %v", err)
+	}
+	if got := w.value("us"); got != good.AMI {
+		t.Errorf("got %s, want %s", got, good.AMI)
 	}
 }
