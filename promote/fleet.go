@@ -97,6 +97,9 @@ type Observation struct {
 	At      time.Time `json:"at"`
 }
 
+// empty reports whether there is no instance, and none is to come: whoever asks such a fleet something learns nothing of its image.
+func (o Observation) empty() bool { return o.Desired == 0 && o.Old == 0 && o.New == 0 }
+
 // State is what a refresh does.
 type State string
 

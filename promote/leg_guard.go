@@ -75,7 +75,7 @@ type exam struct {
 // the fleet is not: a probe used up its tries.
 func (e *exam) at(ctx context.Context, l *leg, point int) (bool, error) {
 	probes := l.r.Fleet.Strategy.Probes
-	if point <= e.passed || len(probes) == 0 {
+	if point <= e.passed || len(probes) == 0 || l.seen.empty() {
 		return true, nil
 	}
 	if e.failed == nil {

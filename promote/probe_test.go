@@ -212,3 +212,25 @@ func TestRollbackToAnImageThatIsIll(t *testing.T) {
 	s.wantHeld(t, "2")
 	s.wantOver(t)
 }
+
+// A fleet that is scaled in to nothing has nobody who could answer: that is no fault of the image.
+func TestProbesOfAnEmptyFleet(t *testing.T) {
+	t.Parallel()
+	s := newStage(t)
+	s.settled(t)
+	s.yard.groups["east"].instances = nil
+	asked := s.probing(func(fleet string) error {
+		if fleet == "east" {
+			return errors.New("service unavailable")
+		}
+		return nil
+	})
+	if o, err := s.spawn(0, none).promoted(2, nil); err != nil || o.Result != promote.Promoted {
+		t.Errorf("%+v, %v", o, err)
+	}
+	if slices.Contains(*asked, "east") || !slices.Contains(*asked, "west") {
+		t.Errorf("asked %v", *asked)
+	}
+	s.wantFleets(t, "2")
+	s.wantOver(t)
+}
