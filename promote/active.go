@@ -145,19 +145,26 @@ func (v Actives) Look(ctx context.Context, p Promotion, driver string, now time.
 // with an error wrapping [bake.ErrRefused]. The error wraps [bake.ErrNotFound] where nothing is under way, and [ErrTooLate] where the
 // channel is being moved already.
 func (v Actives) Wish(ctx context.Context, name string, ch Channel, wish Wish, by, reason string) (Active, error) {
+	return v.wish(ctx, name, ch, Active{Wish: wish, By: by, Reason: reason})
+}
+
+// wish is Wish for the promotion of w.Number, where that is not 0: the error wraps [catalog.ErrMoved] where another one is under way.
+func (v Actives) wish(ctx context.Context, name string, ch Channel, w Active) (Active, error) {
 	return v.change(ctx, name, ch, func(a *Active) (*Active, error) {
 		switch {
 		case a == nil:
 			return nil, fmt.Errorf("a promotion under way in %s@%s: %w", name, ch, bake.ErrNotFound)
-		case a.Final && wish != Proceed:
+		case w.Number != 0 && w.Number != a.Number:
+			return nil, fmt.Errorf("%s@%s#%d has ended, and #%d has begun: %w", name, ch, w.Number, a.Number, catalog.ErrMoved)
+		case a.Final && w.Wish != Proceed:
 			return nil, fmt.Errorf("%s@%s#%d: every fleet has arrived and the channel is being moved: %w", name, ch, a.Number, ErrTooLate)
-		case a.Wish == Abort && wish != Abort:
+		case a.Wish == Abort && w.Wish != Abort:
 			return nil, fmt.Errorf("%s@%s#%d: %w: it was aborted by %s and goes back", name, ch, a.Number, bake.ErrRefused, a.By)
-		case a.Wish == wish:
+		case a.Wish == w.Wish:
 			return a, nil // who wished it first is the one to ask
 		}
 		next := *a
-		next.Wish, next.By, next.Reason = wish, by, reason
+		next.Wish, next.By, next.Reason = w.Wish, w.By, w.Reason
 		return &next, nil
 	})
 }

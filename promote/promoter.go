@@ -148,29 +148,32 @@ func (p *Promoter) stay(ctx context.Context, plan Plan) (Outcome, error) {
 
 // abort takes over the promotion that stands in the way of a rollback, and ends it.
 func (p *Promoter) abort(ctx context.Context, plan Plan) (Outcome, error) {
-	a, pro := plan.Aborts, plan.Promotion
-	now, err := p.Wish(ctx, pro.To.Name, pro.Channel, Abort, a.By, a.Reason)
+	pro := plan.Promotion
+	a, err := NewActives(p.c.Catalog).wish(ctx, pro.To.Name, pro.Channel, *plan.Aborts)
 	if err != nil {
 		return Outcome{}, err
 	}
-	if now.Number != a.Number {
-		return Outcome{}, fmt.Errorf("%s has ended, and #%d has begun: %w", pro.ID(), now.Number, catalog.ErrMoved)
-	}
-	return p.Resume(ctx, pro.To.Name, pro.Channel)
+	return p.resume(ctx, pro, a)
 }
 
 // Resume takes over the promotion of image name that is under way in ch, from whichever process drives it, and carries it out as
 // [Promoter.Run] does. The error wraps [bake.ErrNotFound] where none is under way.
 func (p *Promoter) Resume(ctx context.Context, name string, ch Channel) (Outcome, error) {
+	a, err := NewActives(p.c.Catalog).Get(ctx, name, ch)
+	if err != nil {
+		return Outcome{}, err
+	}
+	pro, err := NewChannels(p.c.Catalog).Promotion(ctx, name, ch, a.Number)
+	if err != nil {
+		return Outcome{}, err
+	}
+	return p.resume(ctx, pro, a)
+}
+
+// resume takes over pro, which was driven as a says.
+func (p *Promoter) resume(ctx context.Context, pro Promotion, a Active) (Outcome, error) {
 	actives, channels := NewActives(p.c.Catalog), NewChannels(p.c.Catalog)
-	a, err := actives.Get(ctx, name, ch)
-	if err != nil {
-		return Outcome{}, err
-	}
-	pro, err := channels.Promotion(ctx, name, ch, a.Number)
-	if err != nil {
-		return Outcome{}, err
-	}
+	var err error
 	if a, err = actives.Drive(ctx, pro, a, p.c.Driver, p.c.Clock.Now()); err != nil {
 		return Outcome{}, err
 	}

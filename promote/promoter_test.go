@@ -236,3 +236,28 @@ func TestThereNoMore(t *testing.T) {
 		t.Errorf("the alias holds %v", s.yard.alias)
 	}
 }
+
+// Who wants to end one promotion does not end the next one.
+func TestAbortOfAPromotionThatHasEnded(t *testing.T) {
+	t.Parallel()
+	s := newStage(t)
+	s.settled(t)
+	var back promote.Plan
+	s.onceSo(s.replaced("canary", "2"), func() {
+		var err error
+		back, err = s.spawn(0, none).promoter().PlanRollback(t.Context(), promote.RollbackRequest{Name: "web", Channel: production, By: "ada"})
+		if err != nil || back.Aborts == nil {
+			t.Errorf("%+v, %v", back, err)
+		}
+	})
+	s.promoted(t, 2)
+	s.onceSo(s.replaced("canary", "3"), func() {
+		if _, err := s.spawn(0, none).promoter().Run(t.Context(), back); !errors.Is(err, catalog.ErrMoved) {
+			t.Errorf("got %v", err)
+		}
+	})
+	s.promoted(t, 3)
+	s.wantFleets(t, "3")
+	s.wantHeld(t, "3")
+	s.wantOver(t)
+}
