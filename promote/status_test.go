@@ -181,7 +181,8 @@ func TestWhoseRefreshItIs(t *testing.T) {
 	}{
 		{promote.Refreshing, "r-1", false},
 		{promote.Refreshing, "r-0", true},
-		{promote.Starting, "", false}, // nobody has its id yet
+		{promote.Starting, "", false},  // nobody has its id yet
+		{promote.Returning, "", false}, // it was turned round before anybody had it
 		{promote.Planned, "", true},
 	} {
 		w := newWatched(t)

@@ -97,7 +97,8 @@ func (v *view) launches(g Group) []Launch {
 func refreshSeen(g Group, r Rollout) *Refresh {
 	if g.Refresh != nil {
 		seen := *g.Refresh
-		seen.Foreign = seen.ID != r.Refresh && r.Phase != Starting && r.Phase != Reverting // in these nobody knows its id yet
+		nameless := r.Phase == Starting || r.Phase == Reverting || r.Phase == Returning && r.Refresh == "" // nobody knows its id yet, or ever
+		seen.Foreign = seen.ID != r.Refresh && !nameless
 		return &seen
 	}
 	if g.Asked || !r.Phase.moving() {
