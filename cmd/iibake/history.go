@@ -123,7 +123,8 @@ func writeHistory(con *console, list []passage) error {
 	p := con.paint(con.out)
 	table := ui.NewTable("PROMOTION", "AT", "FROM", "TO", "BY", "PROOF", "RESULT", "REASON")
 	for _, e := range list {
-		table.Row(p.Name(e.ID), minuteText(e.At), fromText(e.Promotion), e.To.Version, e.By, minuteText(e.Proof), paintResult(p, e.Result), ui.Clean(e.why()))
+		table.Row(p.Name(e.ID), minuteText(e.At), fromText(e.Promotion), cmp.Or(e.To.Version, "-"), e.By, proofText(e.Proof),
+			paintResult(p, e.Result), shortened(ui.Clean(e.why())))
 	}
 	return table.Write(con.out, p)
 }
@@ -154,6 +155,25 @@ func fromText(p promote.Promotion) string {
 }
 
 func minuteText(t time.Time) string { return t.UTC().Format("2006-01-02 15:04") }
+
+// proofText says when the verdict was given. Who goes back to what was there before iibake has none.
+func proofText(t time.Time) string {
+	if t.IsZero() {
+		return "-"
+	}
+	return minuteText(t)
+}
+
+// maxReason is how much of a reason a table shows: the errors of AWS fill a screen, and history NAME@CHANNEL#NUMBER has all of it.
+const maxReason = 120
+
+func shortened(s string) string {
+	runes := []rune(s)
+	if len(runes) <= maxReason {
+		return s
+	}
+	return string(runes[:maxReason-1]) + "…"
+}
 
 func paintResult(p ui.Paint, result string) string {
 	switch result {
@@ -222,10 +242,12 @@ func (t told) write(con *console) error {
 	}
 	row("promotion", t.ID)
 	row("from", fromText(t.Promotion))
-	row("to", t.To.Version)
+	row("to", cmp.Or(t.To.Version, "what was there before iibake"))
 	row("by", t.By)
 	row("at", t.At.UTC().Format(time.DateTime+" UTC"))
-	row("proof", "verdict of "+t.Proof.UTC().Format(time.DateTime+" UTC"))
+	if !t.Proof.IsZero() {
+		row("proof", "verdict of "+t.Proof.UTC().Format(time.DateTime+" UTC"))
+	}
 	row("reason", t.Reason)
 	row("result", t.Result)
 	if t.Outcome != nil {
