@@ -67,7 +67,11 @@ func openApproval(c *cli.Context) (approval, error) {
 func (a approval) give(con *console, c *cli.Context) error {
 	what := fmt.Sprintf("%s for %s", a.img.Ref, a.rule.Channel)
 	if a.rule.NotAuthor && a.said.ByAuthor(a.img) {
-		return withHint(fmt.Errorf("approve %s: %w: %s made it, and %s wants somebody else to agree", what, bake.ErrRefused, a.said.By, a.rule.Channel),
+		made := a.said.By + " made it"
+		if !(promote.Approval{By: a.said.By}).ByAuthor(a.img) {
+			made += " by the address that git has here, " + a.said.Email
+		}
+		return withHint(fmt.Errorf("approve %s: %w: %s, and %s wants somebody else to agree", what, bake.ErrRefused, made, a.rule.Channel),
 			"ask somebody else to run iibake approve")
 	}
 	before, err := promote.NewApprovals(a.catalog).Of(c.Context, a.img, a.rule.Channel)

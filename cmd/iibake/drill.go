@@ -109,6 +109,9 @@ func writeDrills(con *console, c *cli.Context, drills []promote.Drill) error {
 	if wantsJSON(c) {
 		return con.printJSON(append([]promote.Drill{}, drills...))
 	}
+	if len(drills) == 0 {
+		return nil // errors say why
+	}
 	p := con.paint(con.out)
 	table := ui.NewTable("FLEET", "BACK TO", "INSTANCES", "TIME", "TRIED", "ANSWER")
 	for _, d := range drills {

@@ -44,7 +44,7 @@ func (f *follower) step(p promote.Progress) {
 	if f.task != nil {
 		f.endStep(p)
 	}
-	if p.Reason != "" && p.Reason != f.last.Reason {
+	if p.Reason != "" && p.Reason != f.last.Reason && p.Step != promote.Paused { // whose title says it
 		f.rep.Report(bake.Event{Time: time.Now().UTC(), Kind: bake.EventWarn, Image: name, Text: p.Reason})
 	}
 	f.title, f.task = title, nil

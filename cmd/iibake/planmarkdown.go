@@ -46,7 +46,7 @@ func (v planView) markdownFacts(b *strings.Builder, now time.Time) {
 	}
 	row("publish", strings.Join(v.Publish, ", "))
 	row("strategy", strings.Join(v.strategies(), "; "))
-	row("reason", v.Promotion.Reason)
+	row("reason", v.reason())
 	if !v.There {
 		row("time", v.duration())
 	}
@@ -59,7 +59,7 @@ func (v planView) markdownFleets(b *strings.Builder) {
 	b.WriteString("\n| wave | fleet | group | instances | launched from | gets | time | back to |\n|---|---|---|---|---|---|---|---|\n")
 	for _, f := range v.Fleets {
 		from, back := current(f)
-		fmt.Fprintf(b, "| %d | %s | %s | %d | %s | %s | %s | %s |\n", f.Wave+1, escapeMarkdown(f.Fleet.Name), escapeMarkdown(f.Fleet.Group), f.Instances,
+		fmt.Fprintf(b, "| %d | %s | %s | %s | %s | %s | %s | %s |\n", f.Wave+1, escapeMarkdown(f.Fleet.Name), escapeMarkdown(f.Fleet.Group), sizeOf(f),
 			escapeMarkdown(from), escapeMarkdown(moves(f)), estimateOf(f), escapeMarkdown(back))
 	}
 }

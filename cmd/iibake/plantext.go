@@ -58,7 +58,7 @@ func (v planView) facts(p ui.Paint, now time.Time) *ui.Table {
 		list("publish", []string{"to " + strings.Join(v.Publish, ", ")})
 	}
 	list("strategy", v.strategies())
-	list("reason", []string{v.Promotion.Reason})
+	list("reason", []string{v.reason()})
 	if !v.There {
 		list("time", []string{v.duration()})
 	}
@@ -110,7 +110,7 @@ func (v planView) fleets(p ui.Paint) *ui.Table {
 	table := ui.NewTable("WAVE", "FLEET", "GROUP", "INSTANCES", "LAUNCHED FROM", "GETS", "TIME", "BACK TO")
 	for _, f := range v.Fleets {
 		from, back := current(f)
-		table.Row(strconv.Itoa(f.Wave+1), p.Name(f.Fleet.Name), f.Fleet.Group, strconv.Itoa(f.Instances), from, moves(f), estimateOf(f), back)
+		table.Row(strconv.Itoa(f.Wave+1), p.Name(f.Fleet.Name), f.Fleet.Group, sizeOf(f), from, moves(f), estimateOf(f), back)
 	}
 	return table
 }

@@ -99,6 +99,26 @@ func (v planView) instances() int {
 	return n
 }
 
+// already says what there is nothing to do about.
+func (v planView) already() string {
+	who, what := string(v.Promotion.Channel), v.Promotion.To.String()
+	if v.Promotion.Only {
+		who = memberNames(slices.Concat(v.Promotion.Waves...))
+	}
+	if v.Promotion.To.Version == "" {
+		what = "what was there before iibake"
+	}
+	return who + " has " + what + " already"
+}
+
+// reason is why it is done. Who ends a promotion has a reason of their own.
+func (v planView) reason() string {
+	if v.Aborts != nil {
+		return v.Aborts.Reason
+	}
+	return v.Promotion.Reason
+}
+
 // duration says how long it takes, and why.
 func (v planView) duration() string {
 	if len(v.Fleets) == 0 {
@@ -106,6 +126,9 @@ func (v planView) duration() string {
 	}
 	if !slices.ContainsFunc(v.Fleets, func(f promote.FleetPlan) bool { return !f.There }) {
 		return "at once: the fleets have it already"
+	}
+	if v.Estimate == 0 {
+		return "" // nothing is known of the fleets
 	}
 	text := "about " + roughly(v.Estimate) + " in " + ui.Count(v.waves(), "wave")
 	if soak := v.Promotion.Soak; soak > 0 && !v.Promotion.Back {
@@ -189,6 +212,14 @@ func strategy(s promote.Strategy) string {
 		words = append(words, ui.Count(len(s.Probes), "probe"))
 	}
 	return strings.Join(words, ", ")
+}
+
+// sizeOf says how many instances a fleet has: a group that could not be looked at, or was not, may have any number.
+func sizeOf(f promote.FleetPlan) string {
+	if f.Instances == 0 && len(f.Current) == 0 {
+		return "?"
+	}
+	return strconv.Itoa(f.Instances)
 }
 
 // estimateOf says how long a fleet takes.

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/iibake/iibake/bake"
+	"github.com/iibake/iibake/bake/ec2/target"
 	"github.com/iibake/iibake/bake/template"
 	"github.com/iibake/iibake/cmd/iibake/internal/uitest"
 	"github.com/iibake/iibake/promote"
@@ -130,6 +131,19 @@ func TestPlanTitle(t *testing.T) {
 	}
 }
 
+func TestAlready(t *testing.T) {
+	alone := back()
+	alone.Promotion.Only, alone.Promotion.To.Version = true, ""
+	alone.Promotion.Waves = [][]promote.Member{{{Name: "web-eu"}}}
+	for want, v := range map[string]planView{
+		"production has " + there().Promotion.To.String() + " already": there(), "web-eu has what was there before iibake already": alone,
+	} {
+		if got := v.already(); got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	}
+}
+
 func TestQuestion(t *testing.T) {
 	for want, v := range map[string]planView{"replace 13 instances in 2 fleets?": fullPlan(), "roll back 13 instances in 2 fleets?": back(), "move the channel?": bare()} {
 		if got := v.question(); got != want {
@@ -152,9 +166,16 @@ func TestDuration(t *testing.T) {
 
 func TestRefusedPlan(t *testing.T) {
 	err := refusedPlan(refused())
-	if !errors.Is(err, bake.ErrRefused) || !strings.Contains(err.Error(), "0 of 1") {
+	if !errors.Is(err, bake.ErrRefused) || !strings.Contains(err.Error(), "there are 2 reasons") {
 		t.Errorf("got %v", err)
 	}
+	denied := refused()
+	denied.Gates, denied.Fleets, denied.Refusals = nil, nil, []string{"web-eu: " + target.ErrDenied.Error() + ": ec2:DescribeImages"}
+	err = refusedPlan(denied)
+	if got := hints(err); !strings.Contains(err.Error(), "ec2:DescribeImages") || len(got) != 1 || got[0] != policyHint {
+		t.Errorf("got %v, %q", err, got)
+	}
+	err = refusedPlan(refused())
 	want := []string{"iibake approve web:2026.11.22-1-gbbbbbbb production puts an approval on record", "iibake promote --pin fixes the launch template version of web-eu to a number"}
 	if got := hints(err); strings.Join(got, "\n") != strings.Join(want, "\n") {
 		t.Errorf("got %q", got)

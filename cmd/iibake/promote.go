@@ -12,6 +12,7 @@ import (
 
 	"github.com/iibake/iibake/bake"
 	"github.com/iibake/iibake/bake/catalog"
+	"github.com/iibake/iibake/bake/ec2/target"
 	"github.com/iibake/iibake/cmd/iibake/internal/ui"
 	"github.com/iibake/iibake/promote"
 )
@@ -74,9 +75,24 @@ func (e *engine) promote(con *console, c *cli.Context) error {
 	}
 	plan, err := e.promoter.Plan(c.Context, r)
 	if err != nil {
-		return withBusyHint(withTargetHint(err))
+		return e.withFollowers(withBusyHint(withTargetHint(err)), r)
 	}
 	return e.carryOut(con, c, plan)
+}
+
+// withFollowers says which fleets --only may name, where it names another one.
+func (e *engine) withFollowers(err error, r promote.Request) error {
+	var names []string
+	for _, wave := range e.project.Channels[string(r.Channel)].Waves {
+		names = append(names, wave...)
+	}
+	if !errors.Is(err, bake.ErrNotFound) || !slices.ContainsFunc(r.Fleets, func(f string) bool { return !slices.Contains(names, f) }) {
+		return err
+	}
+	if len(names) == 0 {
+		return withHint(err, "no fleet follows "+string(r.Channel)+": iibake.yaml has its waves")
+	}
+	return withHint(err, string(r.Channel)+" has the fleets "+strings.Join(names, ", "))
 }
 
 // request is what the command wants of the channel.
@@ -127,11 +143,17 @@ func (e *engine) carryOut(con *console, c *cli.Context, plan promote.Plan) error
 		return err
 	}
 	outcome, err := e.promoter.Run(c.Context, plan)
+	if plan.Aborts != nil && outcome.Result == promote.Reverted && errors.Is(err, promote.ErrRolledBack) {
+		err = nil // it is what was asked for
+	}
 	return e.tell(con, c, plan.Promotion, outcome, err)
 }
 
 // question is what is asked before anything moves.
 func (v planView) question() string {
+	if v.Aborts != nil {
+		return fmt.Sprintf("take %s over from %s, and bring back %s?", v.Promotion.ID(), v.Aborts.Driver, ui.Count(len(v.Fleets), "fleet"))
+	}
 	if len(v.Fleets) == 0 {
 		return "move the channel?"
 	}
@@ -146,13 +168,17 @@ func (e *engine) nothingToDo(con *console, c *cli.Context, v planView) error {
 	if wantsJSON(c) {
 		return con.printJSON(v)
 	}
-	return con.printf("\n%s has %s already\n", v.Promotion.Channel, v.Promotion.To)
+	return con.printf("\n%s\n", v.already())
 }
 
 // refusedPlan is the error of a plan that has refusals, which have been shown.
 func refusedPlan(v planView) error {
 	p := v.Promotion
-	err := fmt.Errorf("%w: %s: %s", bake.ErrRefused, v.title(), strings.Join(v.Refusals, "; "))
+	why := strings.Join(v.Refusals, "; ")
+	if len(v.Refusals) > 1 {
+		why = "there are " + ui.Count(len(v.Refusals), "reason") + ", which the plan shows"
+	}
+	err := fmt.Errorf("%w: %s: %s", bake.ErrRefused, v.title(), why)
 	var todo []string
 	for _, g := range v.Gates {
 		if !g.Open {
@@ -163,6 +189,9 @@ func refusedPlan(v planView) error {
 		if !p.Pin && slices.ContainsFunc(f.Current, func(l promote.Launch) bool { return l.Alias != "" }) {
 			todo = append(todo, "iibake promote --pin fixes the launch template version of "+f.Fleet.Name+" to a number")
 		}
+	}
+	if slices.ContainsFunc(v.Refusals, func(line string) bool { return strings.Contains(line, target.ErrDenied.Error()) }) {
+		todo = append(todo, policyHint)
 	}
 	return withHint(err, todo...)
 }
@@ -254,6 +283,9 @@ func (e *engine) withNext(p promote.Promotion, o promote.Outcome, err error) err
 	switch {
 	case err == nil:
 		return nil
+	case busy != nil && busy.Promotion.ID() == p.ID():
+		taken := fmt.Errorf("%s was taken over by %s", p.ID(), busy.Active.Driver)
+		return withHint(inStage(catalog.ErrMoved, taken), "iibake watch "+place+" shows how that goes")
 	case busy != nil:
 		return withBusyHint(err)
 	case errors.Is(err, catalog.ErrMoved):

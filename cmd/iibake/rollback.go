@@ -18,7 +18,8 @@ func rollbackCommand(con *console) *cli.Command {
 		Name: "rollback", Usage: "bring a channel with its fleets, or one fleet, back to an image that was there before", Category: categoryFleets,
 		ArgsUsage: "CHANNEL|FLEET",
 		Description: "CHANNEL is name@channel, or a channel that holds one image alone. Fleets go back to the launch template versions that they had, all at\n" +
-			"once, and the channel with them. While a promotion is under way in the channel, the way back is to end that one.",
+			"once, and the channel with them. While a promotion is under way in the channel, the way back is to end that one,\n" +
+			"which takes it over from the process that carries it out.",
 		Flags: append(variableFlags(), planFlag(), planOutputFlag(), yesFlag(), reasonFlag(), pollFlag(),
 			&cli.StringFlag{Name: "to", Usage: "go back to `VERSION`", DefaultText: "what was there before"}),
 		BashComplete: completeChannels(con),
@@ -86,7 +87,7 @@ func (e *engine) onlyImageIn(c *cli.Context, ch promote.Channel) (string, error)
 	}
 	switch len(names) {
 	case 0:
-		return "", fmt.Errorf("an image in %s: %w", ch, bake.ErrNotFound)
+		return "", withHint(fmt.Errorf("an image in %s: %w", ch, bake.ErrNotFound), "the channel holds none: iibake channels lists what every channel holds")
 	case 1:
 		return names[0], nil
 	}

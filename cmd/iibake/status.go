@@ -166,10 +166,12 @@ func statusFailure(s promote.Status) error {
 	if n > 0 {
 		parts = append(parts, ui.Count(n, "thing")+" to mend")
 	}
+	denied := false
 	for _, t := range s.Targets {
 		if len(t.Gaps) > 0 {
 			blind++
 		}
+		denied = denied || slices.ContainsFunc(t.Gaps, func(g promote.Gap) bool { return strings.Contains(g.Error, target.ErrDenied.Error()) })
 	}
 	if blind > 0 {
 		parts = append(parts, ui.Count(blind, "target")+" could not be looked at in full")
@@ -177,8 +179,10 @@ func statusFailure(s promote.Status) error {
 	switch {
 	case n > 0:
 		return fmt.Errorf("%w: %s", errDrift, strings.Join(parts, ", "))
-	case blind > 0:
+	case denied:
 		return withHint(errors.New(parts[0]), "iibake iam-policy status prints the permissions that it needs")
+	case blind > 0:
+		return errors.New(parts[0])
 	}
 	return nil
 }

@@ -77,11 +77,14 @@ func (t targets) get(ctx context.Context, name string) (*target.Target, error) {
 	return found, withTargetHint(err)
 }
 
+// policyHint is for whoever lacks a permission.
+const policyHint = "iibake iam-policy prints the permissions that each command needs"
+
 // withTargetHint says what to do about an account that cannot be used.
 func withTargetHint(err error) error {
 	switch {
 	case errors.Is(err, target.ErrDenied):
-		return withHint(err, "iibake iam-policy prints the permissions that each command needs")
+		return withHint(err, policyHint)
 	case errors.Is(err, target.ErrCredentials):
 		return withHint(err, "aws sts get-caller-identity says whose credentials there are")
 	}

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"os"
 	"strconv"
@@ -39,6 +41,10 @@ func watchCommand(con *console) *cli.Command {
 			}
 			e.tellDriver(c, p)
 			outcome, err := e.promoter.Watch(c.Context, name, ch)
+			if errors.Is(err, context.Canceled) {
+				e.rep.Close()
+				return withHint(err, fmt.Sprintf("the promotion goes on: iibake watch %s@%s looks on again", name, ch))
+			}
 			return e.tell(con, c, p, outcome, err)
 		},
 	}
