@@ -158,7 +158,7 @@ func (p *Promoter) fill(ctx context.Context, plan *Plan, rule Rule) error {
 	}
 	plan.judge()
 	plan.At = p.c.Clock.Now().UTC()
-	return nil
+	return plan.foresee(rule)
 }
 
 // fillImages looks at the image that the channel shall hold, at the one that it holds, and at the gates between them.
@@ -296,6 +296,22 @@ func (plan *Plan) judge() {
 	if older(plan.Image, plan.Before) && !plan.Promotion.Back {
 		plan.Notes = append(plan.Notes, fmt.Sprintf("%s is older than %s, which the channel holds", plan.Image.Ref, plan.Before.Ref))
 	}
+}
+
+// foresee warns of a freeze that has begun by the time at which the promotion is expected to end: its gate is shut then, and what moved
+// goes back.
+func (plan *Plan) foresee(rule Rule) error {
+	if plan.There || rule.Back {
+		return nil
+	}
+	end := plan.At.Add(time.Duration(plan.Estimate))
+	until, reason, err := rule.Frozen(end)
+	if err != nil || until.IsZero() {
+		return err
+	}
+	plan.Notes = append(plan.Notes, fmt.Sprintf("the channel is frozen%s when this is expected to end, at %s, until %s: what has moved would go back then",
+		joined(" for ", reason), utcText(end), utcText(until)))
+	return nil
 }
 
 func older(a, b *bake.Image) bool { return a != nil && b != nil && a.Created.Before(b.Created) }

@@ -109,6 +109,21 @@ func TestPlanNotes(t *testing.T) {
 	}
 }
 
+// What moved goes back when a gate shuts: who begins shortly before a freeze is told.
+func TestPlanForeseesAFreeze(t *testing.T) {
+	t.Parallel()
+	s := newStage(t)
+	s.settled(t)
+	begins := s.yard.now.Add(2 * time.Minute)
+	s.rule.Freeze = []promote.Freeze{{
+		From: moment(t, begins.Format("2006-01-02 15:04")), Until: moment(t, begins.AddDate(0, 0, 1).Format("2006-01-02 15:04")), Reason: "the holidays",
+	}}
+	p, err := s.plan(t, 2, nil)
+	if err != nil || len(p.Refusals) != 0 || len(p.Notes) != 1 || !strings.Contains(p.Notes[0], "the channel is frozen for the holidays when this is expected to end") {
+		t.Errorf("refusals %q, notes %q, %v", p.Refusals, p.Notes, err)
+	}
+}
+
 func TestPlanOfSomeFleets(t *testing.T) {
 	t.Parallel()
 	s := newStage(t)
