@@ -137,6 +137,9 @@ func (e *engine) carryOut(con *console, c *cli.Context, plan promote.Plan) error
 	case dry:
 		return nil
 	case plan.There:
+		if _, err := e.promoter.Run(c.Context, plan); err != nil { // which sets the parameter of the channel where it was left behind
+			return withTargetHint(err)
+		}
 		return e.nothingToDo(con, c, v)
 	}
 	if yes, err := con.confirm(c, v.question()); err != nil || !yes {
