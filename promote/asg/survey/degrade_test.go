@@ -134,6 +134,35 @@ func TestWhatDoesNotAnswerIsNotWaitedFor(t *testing.T) {
 	}
 }
 
+// deaf never answers for Auto Scaling in a region.
+type deaf struct {
+	http.RoundTripper
+
+	region string
+}
+
+func (d deaf) RoundTrip(r *http.Request) (*http.Response, error) {
+	if strings.Contains(r.Header.Get("Authorization"), "/"+d.region+"/autoscaling/") {
+		return hanging{}.RoundTrip(r)
+	}
+	return d.RoundTripper.RoundTrip(r)
+}
+
+func TestWhatAnswersIsSeenInFull(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.group(w.add(home, "eu-west-1"), "web", 1)
+	w.group(w.add(home, "us-east-1"), "web-us", 1)
+	o := w.options()
+	o.Transport = deaf{w.cloud.Client().Transport, "us-east-1"}
+	s := w.lookBy(survey.Surveyor{Open: target.NewSet(w.specs, o).Get, Patience: 2 * time.Second})
+	for _, seen := range s.Targets {
+		if silent := seen.Region == "us-east-1" || strings.Contains(seen.Target, "us-east-1"); silent != (len(seen.Gaps) > 0) {
+			t.Errorf("%s has the gaps %v", seen.Target, seen.Gaps)
+		}
+	}
+}
+
 func TestALookThatIsCancelled(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

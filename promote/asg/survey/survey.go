@@ -38,13 +38,17 @@ const (
 // Survey answers each ask. Targets are looked at at once, and what one of them refuses keeps nobody from looking at the rest: it stands
 // in the survey's gaps.
 func (v Surveyor) Survey(ctx context.Context, asks []promote.Ask) []promote.Survey {
-	ctx, cancel := context.WithTimeout(ctx, cmp.Or(v.Patience, defaultPatience))
+	patience := cmp.Or(v.Patience, defaultPatience)
+	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
+	// All wait for the slowest before their accounts' calls are shared out: the rest of the time is for those that did answer.
+	first, stop := context.WithTimeout(ctx, patience*3/4)
+	defer stop()
 	sites := make([]*site, len(asks))
 	each(asks, func(i int, a promote.Ask) {
 		sites[i] = &site{ask: a, Survey: promote.Survey{Target: a.Target}}
-		sites[i].open(ctx, v)
-		sites[i].look(ctx)
+		sites[i].open(first, v)
+		sites[i].look(first)
 	})
 	for _, account := range accounts(sites) {
 		account.spend()
