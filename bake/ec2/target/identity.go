@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
@@ -13,6 +14,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/credentials/stscreds"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
+	"github.com/aws/smithy-go/logging"
 )
 
 // sessionName stands in the trails of accounts whose role is assumed.
@@ -20,6 +22,9 @@ const sessionName = "iibake"
 
 // fallbackRegion answers who somebody is where no region is known yet.
 const fallbackRegion = "us-east-1"
+
+// proveTime is how long it may take to find out whose credentials there are. Somebody waits for it, and nothing has begun.
+const proveTime = 30 * time.Second
 
 // identity is who calls: credentials, and the account that they are of.
 type identity struct {
@@ -51,8 +56,13 @@ func (id *identity) prove(ctx context.Context, s *Set, spec Spec) error {
 		})
 		id.credentials = aws.NewCredentialsCache(assume)
 	}
-	who, err := STS(newTarget(s, spec, id, at)).GetCallerIdentity(ctx, &sts.GetCallerIdentityInput{})
-	if err != nil {
+	within, cancel := context.WithTimeout(ctx, proveTime)
+	defer cancel()
+	who, err := STS(newTarget(s, spec, id, at)).GetCallerIdentity(within, &sts.GetCallerIdentityInput{})
+	switch {
+	case err != nil && within.Err() != nil && ctx.Err() == nil:
+		return fmt.Errorf("%w: no answer within %s: %w", ErrNetwork, proveTime, err)
+	case err != nil:
 		return err
 	}
 	id.account = aws.ToString(who.Account)
@@ -69,7 +79,7 @@ func (id *identity) source(ctx context.Context, s *Set, spec Spec) (aws.Credenti
 	if spec.AccessKey != "" {
 		return credentials.NewStaticCredentialsProvider(spec.AccessKey, "local", ""), "", nil
 	}
-	load := []func(*config.LoadOptions) error{}
+	load := []func(*config.LoadOptions) error{config.WithLogger(logging.Nop{})} // what matters comes back as an error
 	if s.options.Transport == nil {
 		load = append(load, config.WithHTTPClient(id.http)) // which then trusts AWS_CA_BUNDLE
 	}
