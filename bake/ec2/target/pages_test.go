@@ -60,7 +60,10 @@ func TestPages(t *testing.T) {
 			t.Errorf("%s: %v, %v", name, got, failed)
 		}
 	}
-	for range target.Pages(t.Context(), book(t, map[string]answer{"": {nil, &two}}), ask{}, more) {
+	for _, err := range target.Pages(t.Context(), book(t, map[string]answer{"": {nil, &two}}), ask{}, more) {
+		if err != nil {
+			t.Error(err)
+		}
 		break // before the page that is not there
 	}
 }
