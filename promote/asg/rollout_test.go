@@ -259,8 +259,27 @@ func TestAnothersRefresh(t *testing.T) {
 	if _, err := f.Start(t.Context(), r); !errors.Is(err, bake.ErrRefused) || !strings.Contains(err.Error(), "another instance refresh") {
 		t.Errorf("got %v", err)
 	}
+	r.Back = true
+	if r, err = f.Start(t.Context(), r); err != nil || r.Refresh != "" {
+		t.Errorf("the way back of a fleet that was not touched: %q, %v", r.Refresh, err)
+	}
 	if len(w.refreshes()) != 1 {
 		t.Error("a second one was begun")
+	}
+}
+
+// The way back waits until the refresh that it is the way back of has ended, also one whose id nobody knows.
+func TestTheWayBackWaits(t *testing.T) {
+	w := newWorld(t, "")
+	w.addGroup(2)
+	f := w.fleet(strategy())
+	r, err := f.Stage(t.Context(), w.rollout(strategy()))
+	ok(t, err)
+	_, err = f.Start(t.Context(), r)
+	ok(t, err)
+	r.Back = true
+	if _, err := f.Start(t.Context(), r); !errors.Is(err, bake.ErrRefused) {
+		t.Errorf("got %v", err)
 	}
 }
 

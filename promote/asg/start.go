@@ -44,16 +44,24 @@ func (f *Fleet) start(ctx context.Context, r promote.Rollout) (string, error) {
 	if own := ownRefresh(r, g, history, wanted); own != nil {
 		return aws.ToString(own.InstanceRefreshId), nil
 	}
-	if busy := activeOf(history); busy != nil {
-		return "", fmt.Errorf("%w: another instance refresh is running: %s; wait for it, or cancel it", bake.ErrRefused, aws.ToString(busy.InstanceRefreshId))
+	busy := activeOf(history)
+	if there := g.config().same(wanted) && g.all(wanted); there && (busy == nil || r.Back && !leads(busy, g.config(), r)) {
+		return "", nil // what somebody else has begun is not ours to turn round
 	}
-	if g.config().same(wanted) && g.all(wanted) {
-		return "", nil
+	if busy != nil {
+		return "", fmt.Errorf("%w: another instance refresh is running: %s; wait for it, or cancel it", bake.ErrRefused, aws.ToString(busy.InstanceRefreshId))
 	}
 	if err := f.announce(ctx, r, history); err != nil {
 		return "", err
 	}
 	return f.begin(ctx, r, g, wanted)
+}
+
+// leads reports whether a refresh of a group with configuration c goes where the rollout went before it went back.
+func leads(refresh *astypes.InstanceRefresh, c config, r promote.Rollout) bool {
+	r.Back = false
+	forward, err := wantedOf(c, r)
+	return err == nil && configOf(refresh.DesiredConfiguration).same(forward)
 }
 
 // begin calls for the refresh. When the answer was lost on the way, and the call made again, it is there already.
