@@ -42,7 +42,7 @@ Exit codes:
    11` + "\t" + `test failed
    12` + "\t" + `channel moved under us
    13` + "\t" + `rolled back
-   14` + "\t" + `refused by a gate
+   14` + "\t" + `refused by a gate, or for want of a permission
    15` + "\t" + `not found
    16` + "\t" + `status found something to mend
    130` + "\t" + `interrupted

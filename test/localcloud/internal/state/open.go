@@ -21,6 +21,9 @@ const Version = "1"
 // fileName is the file of the records in the folder of a cloud.
 const fileName = "records.db"
 
+// lettingGo is how long a process that was killed may take, on a busy machine, until the kernel has closed its files.
+const lettingGo = 2 * time.Second
+
 var (
 	// ErrInUse is wrapped when another process works with the folder.
 	ErrInUse = errors.New("in use by another process")
@@ -90,7 +93,7 @@ func boltOpen(name string) (db *bolt.DB, err error) {
 	defer faultsPanic()()
 	defer recoverDamage(&err)
 	return bolt.Open(name, 0o600, &bolt.Options{
-		Timeout: time.Nanosecond, // one try
+		Timeout: lettingGo,
 		NoSync:  true, NoGrowSync: true,
 		NoFreelistSync: true, FreelistType: bolt.FreelistMapType, // cheaper commits, for a little more work at the start
 	})
