@@ -150,14 +150,17 @@ func TestTwoPlans(t *testing.T) {
 	s := newStage(t)
 	s.settled(t)
 	outcomes, errs := make([]promote.Outcome, 2), make([]error, 2)
-	var wg sync.WaitGroup
+	promoters, plans := make([]*promote.Promoter, 2), make([]promote.Plan, 2)
 	for i := range 2 {
-		p := s.spawn(0, none)
-		plan, err := p.promoter().Plan(t.Context(), promote.Request{Image: web(2 + i), Channel: production, By: "ada"})
-		if err != nil {
+		promoters[i] = s.spawn(0, none).promoter()
+		var err error
+		if plans[i], err = promoters[i].Plan(t.Context(), promote.Request{Image: web(2 + i), Channel: production, By: "ada"}); err != nil {
 			t.Fatal(err)
 		}
-		wg.Go(func() { outcomes[i], errs[i] = p.promoter().Run(context.Background(), plan) })
+	}
+	var wg sync.WaitGroup
+	for i, p := range promoters {
+		wg.Go(func() { outcomes[i], errs[i] = p.Run(context.Background(), plans[i]) })
 	}
 	wg.Wait()
 	if (errs[0] == nil) == (errs[1] == nil) || !errors.Is(errors.Join(errs...), catalog.ErrMoved) {
