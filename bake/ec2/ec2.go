@@ -14,6 +14,7 @@ import (
 	"github.com/iibake/iibake/bake/catalog"
 	"github.com/iibake/iibake/bake/disk"
 	"github.com/iibake/iibake/bake/ec2/target"
+	"github.com/iibake/iibake/bake/internal/pause"
 )
 
 var (
@@ -82,13 +83,4 @@ type hostClock struct{}
 func (hostClock) Now() time.Time { return time.Now() }
 
 // Sleep implements [Clock].
-func (hostClock) Sleep(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	case <-t.C:
-		return nil
-	}
-}
+func (hostClock) Sleep(ctx context.Context, d time.Duration) error { return pause.For(ctx, d) }

@@ -17,6 +17,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
 
 	"github.com/iibake/iibake/bake"
+	"github.com/iibake/iibake/bake/internal/pause"
 )
 
 // Spec is a target as iibake.yaml has it: a region of an account, and how to get there.
@@ -66,25 +67,13 @@ func NewSet(specs []Spec, o Options) *Set {
 		o.Now = time.Now
 	}
 	if o.Sleep == nil {
-		o.Sleep = sleep
+		o.Sleep = pause.For
 	}
 	s := &Set{specs: map[string]Spec{}, options: o, limits: newLimits(o), targets: map[string]*Target{}, identities: map[string]*identity{}}
 	for _, spec := range specs {
 		s.specs[spec.Name] = spec
 	}
 	return s
-}
-
-// sleep waits on the host's clock.
-func sleep(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	case <-t.C:
-		return nil
-	}
 }
 
 // Get returns a target. At the first call for an account its credentials are proven, by asking whose they are; targets with the same

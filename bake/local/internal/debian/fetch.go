@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/iibake/iibake/bake"
+	"github.com/iibake/iibake/bake/internal/pause"
 )
 
 const (
@@ -69,12 +70,8 @@ func fetchHTTP(ctx context.Context, client *http.Client, address string, limit i
 		case n == attempts:
 			return nil, fmt.Errorf("get %s: %w: check the address, and the network and proxy of this machine", address, err)
 		}
-		timer := time.NewTimer(wait)
-		select {
-		case <-ctx.Done():
-			timer.Stop()
-			return nil, context.Cause(ctx)
-		case <-timer.C:
+		if err := pause.For(ctx, wait); err != nil {
+			return nil, err
 		}
 		wait *= 2
 	}

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/iibake/iibake/bake/internal/pause"
 )
 
 const (
@@ -47,7 +49,7 @@ func attach(ctx context.Context, root Root) (*loop, error) {
 		if !errors.Is(err, unix.EBUSY) && !errors.Is(err, unix.ENXIO) {
 			return nil, noLoop(err)
 		}
-		if err := pause(ctx, pollEvery); err != nil {
+		if err := pause.For(ctx, pollEvery); err != nil {
 			return nil, err
 		}
 	}
@@ -101,7 +103,7 @@ func (l *loop) wait() error {
 	ctx, cancel := context.WithTimeout(context.Background(), detachLimit)
 	defer cancel()
 	for l.attached() {
-		if pause(ctx, pollEvery) != nil {
+		if pause.For(ctx, pollEvery) != nil {
 			return fmt.Errorf("%s is still attached %v after its last use: find its user with fuser -v %s", l.path, detachLimit, l.path)
 		}
 	}
@@ -116,16 +118,4 @@ func (l *loop) attached() bool {
 	defer func() { _ = f.Close() }()
 	info, err := unix.IoctlLoopGetStatus64(int(f.Fd()))
 	return err == nil && unix.ByteSliceToString(info.File_name[:]) == l.tag
-}
-
-// pause waits for d, or returns the reason why ctx is done.
-func pause(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	case <-timer.C:
-		return nil
-	}
 }

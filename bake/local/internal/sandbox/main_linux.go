@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/iibake/iibake/bake/internal/pause"
 )
 
 // stages are folders over which a sandbox may mount a tmpfs for what it makes; the first that exists is taken. Making one
@@ -142,7 +144,7 @@ func reaped(limit time.Duration) bool {
 		case err == nil && pid > 0, errors.Is(err, unix.EINTR):
 			continue
 		}
-		if pause(ctx, pollEvery) != nil {
+		if pause.For(ctx, pollEvery) != nil {
 			return false
 		}
 	}
