@@ -68,7 +68,7 @@ const (
 
 func (c Config) withDefaults() Config {
 	if c.Clock == nil {
-		c.Clock = systemClock{}
+		c.Clock = SystemClock{}
 	}
 	if c.Probe == nil {
 		c.Probe = func(ctx context.Context, m Member, p Probe) error { return p.Ask(ctx, m) }
@@ -88,11 +88,14 @@ func (c Config) withDefaults() Config {
 	return c
 }
 
-type systemClock struct{}
+// SystemClock is the [Clock] of this machine.
+type SystemClock struct{}
 
-func (systemClock) Now() time.Time { return time.Now() }
+// Now implements [Clock].
+func (SystemClock) Now() time.Time { return time.Now() }
 
-func (systemClock) Sleep(ctx context.Context, d time.Duration) error {
+// Sleep implements [Clock].
+func (SystemClock) Sleep(ctx context.Context, d time.Duration) error {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {
@@ -159,15 +162,21 @@ func (p *Promoter) abort(ctx context.Context, plan Plan) (Outcome, error) {
 // Resume takes over the promotion of image name that is under way in ch, from whichever process drives it, and carries it out as
 // [Promoter.Run] does. The error wraps [bake.ErrNotFound] where none is under way.
 func (p *Promoter) Resume(ctx context.Context, name string, ch Channel) (Outcome, error) {
-	a, err := NewActives(p.c.Catalog).Get(ctx, name, ch)
-	if err != nil {
-		return Outcome{}, err
-	}
-	pro, err := NewChannels(p.c.Catalog).Promotion(ctx, name, ch, a.Number)
+	pro, a, err := p.underWay(ctx, name, ch)
 	if err != nil {
 		return Outcome{}, err
 	}
 	return p.resume(ctx, pro, a)
+}
+
+// underWay returns the promotion of image name that is under way in ch, or an error wrapping [bake.ErrNotFound].
+func (p *Promoter) underWay(ctx context.Context, name string, ch Channel) (Promotion, Active, error) {
+	a, err := NewActives(p.c.Catalog).Get(ctx, name, ch)
+	if err != nil {
+		return Promotion{}, Active{}, err
+	}
+	pro, err := NewChannels(p.c.Catalog).Promotion(ctx, name, ch, a.Number)
+	return pro, a, err
 }
 
 // resume takes over pro, which was driven as a says.

@@ -15,11 +15,7 @@ import (
 // Watch reports how the promotion under way in ch goes until it has ended, and changes nothing. It returns how it ended. The error
 // wraps [bake.ErrNotFound] where none is under way.
 func (p *Promoter) Watch(ctx context.Context, name string, ch Channel) (Outcome, error) {
-	a, err := NewActives(p.c.Catalog).Get(ctx, name, ch)
-	if err != nil {
-		return Outcome{}, err
-	}
-	pro, err := NewChannels(p.c.Catalog).Promotion(ctx, name, ch, a.Number)
+	pro, a, err := p.underWay(ctx, name, ch)
 	if err != nil {
 		return Outcome{}, err
 	}

@@ -17,36 +17,37 @@ func splitPlace(what string) (name string, ch promote.Channel, ok bool) {
 	return name, promote.Channel(channel), ok && name != "" && channel != ""
 }
 
-// underWay returns the image and the channel of the promotion that the command is about: the one that the operand names, or the only one.
-func (r *record) underWay(c *cli.Context) (string, promote.Channel, error) {
+// underWay returns the promotion that the command is about: the one that is under way where the operand says, or the only one.
+func (r *record) underWay(c *cli.Context) (promote.Promotion, error) {
+	var none promote.Promotion
 	args, err := operands(c, "NAME@CHANNEL...")
 	if err != nil {
-		return "", "", err
+		return none, err
 	}
 	if len(args) > 1 {
-		return "", "", withHint(fmt.Errorf("%w: %s: want one NAME@CHANNEL, got %d", errUsage, c.Command.HelpName, len(args)), c.Command.HelpName+" --help says more")
+		return none, withHint(fmt.Errorf("%w: %s: want one NAME@CHANNEL, got %d", errUsage, c.Command.HelpName, len(args)), c.Command.HelpName+" --help says more")
 	}
 	if len(args) == 1 {
 		name, ch, ok := splitPlace(args[0])
 		if !ok {
-			return "", "", fmt.Errorf("%w: %s %s: want NAME@CHANNEL, for example web@production", errUsage, c.Command.HelpName, args[0])
+			return none, fmt.Errorf("%w: %s %s: want NAME@CHANNEL, for example web@production", errUsage, c.Command.HelpName, args[0])
 		}
-		return name, ch, nil
+		return r.activePromotion(c.Context, name, ch)
 	}
 	all, err := promote.NewActives(r.catalog).List(c.Context)
 	switch {
 	case err != nil:
-		return "", "", err
+		return none, err
 	case len(all) == 0:
-		return "", "", withHint(notFound("a promotion that is under way"), "iibake promote begins one; iibake history CHANNEL lists those that have ended")
+		return none, withHint(notFound("a promotion that is under way"), "iibake promote begins one; iibake history CHANNEL lists those that have ended")
 	case len(all) > 1:
 		var places []string
 		for _, p := range all {
 			places = append(places, fmt.Sprintf("%s@%s", p.To.Name, p.Channel))
 		}
-		return "", "", withHint(fmt.Errorf("%w: %s are under way", errUsage, ui.Count(len(all), "promotion")), "name one of them: "+strings.Join(places, ", "))
+		return none, withHint(fmt.Errorf("%w: %s are under way", errUsage, ui.Count(len(all), "promotion")), "name one of them: "+strings.Join(places, ", "))
 	}
-	return all[0].To.Name, all[0].Channel, nil
+	return all[0], nil
 }
 
 // activePromotion returns what is under way in a channel.

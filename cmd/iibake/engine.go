@@ -66,8 +66,9 @@ func openEngine(con *console, c *cli.Context) (*engine, error) {
 	e := &engine{record: r, project: p, store: store, targets: openTargets(c, p), rep: rep, follow: newFollower(rep)}
 	e.publish = newPublisher(r, store, p, e.targets, rep)
 	e.promoter = promote.New(promote.Config{
-		Catalog: r.catalog, Rules: rulesOf(p), Fleet: e.fleets(), Publisher: e.publish, Alias: alias.New(alias.Config{Target: e.targets.get, Clock: hostClock{}}), Probe: probeIn(p.Dir),
-		Clock: hostClock{}, Report: e.follow.take, Driver: driver(), Poll: c.Duration("poll"),
+		Catalog: r.catalog, Rules: rulesOf(p), Fleet: e.fleets(), Publisher: e.publish, Probe: probeIn(p.Dir),
+		Alias:  alias.New(alias.Config{Target: e.targets.get, Clock: promote.SystemClock{}}),
+		Report: e.follow.take, Driver: driver(), Poll: c.Duration("poll"),
 	})
 	return e, nil
 }

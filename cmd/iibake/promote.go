@@ -212,18 +212,14 @@ func gateHint(gate string, p promote.Promotion) []string {
 
 // takeOver carries on the promotion that another process began.
 func (e *engine) takeOver(con *console, c *cli.Context) error {
-	name, ch, err := e.underWay(c)
-	if err != nil {
-		return err
-	}
-	p, err := e.activePromotion(c.Context, name, ch)
+	p, err := e.underWay(c)
 	if err != nil {
 		return err
 	}
 	if yes, err := con.confirm(c, fmt.Sprintf("take over %s from %s?", p.ID(), e.driverOf(c.Context, p))); err != nil || !yes {
 		return err
 	}
-	outcome, err := e.promoter.Resume(c.Context, name, ch)
+	outcome, err := e.promoter.Resume(c.Context, p.To.Name, p.Channel)
 	return e.tell(con, c, p, outcome, err)
 }
 

@@ -28,11 +28,7 @@ func watchCommand(con *console) *cli.Command {
 				return err
 			}
 			defer e.Close()
-			name, ch, err := e.underWay(c)
-			if err != nil {
-				return err
-			}
-			p, err := e.activePromotion(c.Context, name, ch)
+			p, err := e.underWay(c)
 			if err != nil {
 				return err
 			}
@@ -40,10 +36,10 @@ func watchCommand(con *console) *cli.Command {
 				return e.glance(con, c, p)
 			}
 			e.tellDriver(c, p)
-			outcome, err := e.promoter.Watch(c.Context, name, ch)
+			outcome, err := e.promoter.Watch(c.Context, p.To.Name, p.Channel)
 			if errors.Is(err, context.Canceled) {
 				e.rep.Close()
-				return withHint(err, fmt.Sprintf("the promotion goes on: iibake watch %s@%s looks on again", name, ch))
+				return withHint(err, fmt.Sprintf("the promotion goes on: iibake watch %s@%s looks on again", p.To.Name, p.Channel))
 			}
 			return e.tell(con, c, p, outcome, err)
 		},
@@ -119,11 +115,7 @@ func wishCommand(con *console, wish promote.Wish, name, usage, description strin
 				return err
 			}
 			defer e.Close()
-			place, ch, err := e.underWay(c)
-			if err != nil {
-				return err
-			}
-			p, err := e.activePromotion(c.Context, place, ch)
+			p, err := e.underWay(c)
 			if err != nil {
 				return err
 			}
@@ -132,7 +124,7 @@ func wishCommand(con *console, wish promote.Wish, name, usage, description strin
 					return err
 				}
 			}
-			a, err := e.promoter.Wish(c.Context, place, ch, wish, actor(os.Getenv), c.String("reason"))
+			a, err := e.promoter.Wish(c.Context, p.To.Name, p.Channel, wish, actor(os.Getenv), c.String("reason"))
 			if err != nil {
 				return err
 			}
