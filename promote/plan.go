@@ -76,8 +76,13 @@ func (p *Promoter) Plan(ctx context.Context, r Request) (Plan, error) {
 		Channel: r.Channel, To: r.Image, By: r.By, At: plan.At, Reason: r.Reason, Waves: waves, Soak: rule.Soak,
 		Only: len(r.Fleets) > 0, Keep: r.Keep, Pin: r.Pin, Targets: targetsOf(waves, r.Targets),
 	}
-	err = p.fill(ctx, &plan, rule)
-	return plan, err
+	if err := p.fill(ctx, &plan, rule); err != nil || len(plan.Refusals) == 0 {
+		return plan, err
+	}
+	if err := p.free(ctx, r.Image.Name, r.Channel); err != nil {
+		return Plan{}, err // it began meanwhile, and what refuses are its refreshes
+	}
+	return plan, nil
 }
 
 // free returns an error unless a promotion may begin in the channel.

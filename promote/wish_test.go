@@ -175,6 +175,37 @@ func TestTwoPlans(t *testing.T) {
 	s.wantOver(t)
 }
 
+// Who plans while somebody else promotes is told who that is, and not that there are refreshes.
+func TestPlanBesideAPromotion(t *testing.T) {
+	t.Parallel()
+	s := newStage(t)
+	s.settled(t)
+	first, second := s.spawn(0, none).promoter(), s.spawn(0, none).promoter()
+	plan, err := first.Plan(t.Context(), promote.Request{Image: web(2), Channel: production, By: "ada"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan error, 1)
+	go func() {
+		_, err := first.Run(context.Background(), plan)
+		done <- err
+	}()
+	for {
+		late, err := second.Plan(t.Context(), promote.Request{Image: web(3), Channel: production, By: "bob"})
+		if err != nil && !errors.Is(err, catalog.ErrMoved) || len(late.Refusals) > 0 {
+			t.Errorf("%q, %v", late.Refusals, err)
+		}
+		select {
+		case err := <-done:
+			if err != nil {
+				t.Error(err)
+			}
+			return
+		default:
+		}
+	}
+}
+
 // Who was driven out of the seat stops, does nothing more, and says why.
 func TestTakeover(t *testing.T) {
 	t.Parallel()
