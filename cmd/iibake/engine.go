@@ -119,16 +119,16 @@ type amis struct {
 }
 
 // image returns the image that an AMI is, or nil for one that iibake did not make. The record is read again for an AMI that nobody asked
-// for before: it may be new.
-func (a *amis) image(ctx context.Context, ami string) *bake.Ref {
+// for before: it may be new. Where it cannot be read, nobody knows, and that is no answer: what a fleet goes back to is put on record.
+func (a *amis) image(ctx context.Context, ami string) (*bake.Ref, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if ref, ok := a.images[ami]; ok {
-		return ref
+		return ref, nil
 	}
 	all, err := a.artifacts.Images(ctx)
 	if err != nil {
-		return nil // as which it is shown: an AMI by its id alone
+		return nil, fmt.Errorf("which image %s is: %w", ami, err)
 	}
 	if a.images == nil {
 		a.images = map[string]*bake.Ref{}
@@ -139,7 +139,7 @@ func (a *amis) image(ctx context.Context, ami string) *bake.Ref {
 	if _, ok := a.images[ami]; !ok {
 		a.images[ami] = nil
 	}
-	return a.images[ami]
+	return a.images[ami], nil
 }
 
 // publisher makes images exist as their templates say. It is a [promote.Publisher].

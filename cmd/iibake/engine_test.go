@@ -69,17 +69,48 @@ func TestAMIs(t *testing.T) {
 		t.Fatal(err)
 	}
 	known := &amis{artifacts: bake.NewArtifacts(c)}
-	if got := known.image(t.Context(), "ami-handmade"); got != nil {
-		t.Errorf("got %v", got)
+	if got, err := known.image(t.Context(), "ami-handmade"); got != nil || err != nil {
+		t.Errorf("got %v, %v", got, err)
 	}
 	ref := bake.Ref{Name: "web", Version: "1"}
 	if err := known.artifacts.Record(t.Context(), bake.Artifact{Image: ref, Account: "1", Region: "eu-west-1", AMI: "ami-1"}); err != nil {
 		t.Fatal(err)
 	}
 	for range 2 {
-		if got := known.image(t.Context(), "ami-1"); got == nil || *got != ref {
-			t.Errorf("got %v", got)
+		if got, err := known.image(t.Context(), "ami-1"); err != nil || got == nil || *got != ref {
+			t.Errorf("got %v, %v", got, err)
 		}
+	}
+}
+
+// deaf is a catalog that does not answer for a while.
+type deaf struct {
+	catalog.Catalog
+
+	err error
+}
+
+func (d *deaf) List(ctx context.Context, prefix string) ([]string, error) {
+	if d.err != nil {
+		return nil, d.err
+	}
+	return d.Catalog.List(ctx, prefix)
+}
+
+// That an AMI was not made by iibake goes on record as what a fleet goes back to: it must not be said because the catalog was out of reach.
+func TestAMIsOfACatalogThatDoesNotAnswer(t *testing.T) {
+	dir, err := catalog.OpenDir(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := &deaf{Catalog: dir, err: errors.New("no route to host")}
+	known := &amis{artifacts: bake.NewArtifacts(c)}
+	if got, err := known.image(t.Context(), "ami-1"); !errors.Is(err, c.err) || got != nil {
+		t.Errorf("got %v, %v", got, err)
+	}
+	c.err = nil
+	if got, err := known.image(t.Context(), "ami-1"); got != nil || err != nil {
+		t.Errorf("afterwards: got %v, %v", got, err)
 	}
 }
 

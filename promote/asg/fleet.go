@@ -32,13 +32,14 @@ type Fleet struct {
 	images Images
 }
 
-// Images tells which image an AMI is, and returns nil for one that iibake did not make. It must be safe for concurrent use.
-type Images func(ctx context.Context, ami string) *bake.Ref
+// Images tells which image an AMI is, and returns nil for one that iibake did not make. The error is for what kept it from finding out. It must
+// be safe for concurrent use.
+type Images func(ctx context.Context, ami string) (*bake.Ref, error)
 
 // New returns the fleet that m names, in t. Nothing is asked of anybody.
 func New(t *target.Target, m promote.Member, images Images) *Fleet {
 	if images == nil {
-		images = func(context.Context, string) *bake.Ref { return nil }
+		images = func(context.Context, string) (*bake.Ref, error) { return nil, nil } //nolint:nilnil // nobody made any
 	}
 	return &Fleet{t, m, images}
 }

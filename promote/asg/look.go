@@ -78,7 +78,11 @@ func (l *look) seeInstances(ctx context.Context) error {
 		count[ami]++
 	}
 	for ami, n := range count {
-		l.running = append(l.running, promote.Version{AMI: ami, Image: l.f.images(ctx, ami), Instances: n})
+		img, err := l.f.images(ctx, ami)
+		if err != nil {
+			return err
+		}
+		l.running = append(l.running, promote.Version{AMI: ami, Image: img, Instances: n})
 	}
 	slices.SortFunc(l.running, func(a, b promote.Version) int {
 		if a.Instances != b.Instances {
@@ -153,7 +157,9 @@ func (l *look) seeImages(ctx context.Context) error {
 		l.images[aws.ToString(img.ImageId)] = img
 	}
 	for _, ami := range amis {
-		l.refs[ami] = l.f.images(ctx, ami)
+		if l.refs[ami], err = l.f.images(ctx, ami); err != nil {
+			return err
+		}
 	}
 	return nil
 }

@@ -52,6 +52,8 @@ type world struct {
 	admin    *target.Target // makes what there is before
 	images   [3]string      // AMIs of web:1, web:2, and of web:3 for arm64
 	template string
+
+	catalogErr error // of whoever asks which image an AMI is
 }
 
 func newWorld(t testing.TB, scenario string) *world {
@@ -239,13 +241,13 @@ func (w *world) fleet(s promote.Strategy) *asg.Fleet {
 
 func (w *world) fleetThrough(s promote.Strategy, through http.RoundTripper) *asg.Fleet {
 	w.t.Helper()
-	return asg.New(w.open(through), w.member(s), func(_ context.Context, ami string) *bake.Ref {
+	return asg.New(w.open(through), w.member(s), func(_ context.Context, ami string) (*bake.Ref, error) {
 		for i, known := range w.images {
 			if known == ami {
-				return &bake.Ref{Name: "web", Version: strconv.Itoa(i + 1)}
+				return &bake.Ref{Name: "web", Version: strconv.Itoa(i + 1)}, w.catalogErr
 			}
 		}
-		return nil
+		return nil, w.catalogErr
 	})
 }
 

@@ -303,12 +303,12 @@ func (p *process) fleet(ctx context.Context, m promote.Member) (promote.Fleet, e
 		return nil, err
 	}
 	artifacts := bake.NewArtifacts(p.catalog)
-	return asg.New(t, m, func(ctx context.Context, ami string) *bake.Ref {
+	return asg.New(t, m, func(ctx context.Context, ami string) (*bake.Ref, error) {
 		all, err := artifacts.Images(ctx)
 		if ref, found := all[ami]; err == nil && found {
-			return &ref
+			return &ref, nil
 		}
-		return nil
+		return nil, err
 	}), nil
 }
 
