@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/user"
 	"time"
 
 	"github.com/iibake/iibake/bake"
@@ -151,12 +152,18 @@ func (b *building) nominate(ctx context.Context, img bake.Image) error {
 	return err
 }
 
-// actor names who is at work: in CI who triggered the job, under sudo who called it.
+// actor names who is at work: in CI who triggered the job, under sudo who called it, otherwise the user.
 func actor(getenv func(string) string) string {
-	for _, name := range []string{"GITHUB_ACTOR", "SUDO_USER", "USER", "LOGNAME"} {
+	for _, name := range []string{
+		"GITHUB_ACTOR", "GITLAB_USER_LOGIN", "BUILDKITE_BUILD_CREATOR", "CIRCLE_USERNAME", // CI systems
+		"SUDO_USER", "USER", "LOGNAME",
+	} {
 		if who := getenv(name); who != "" {
 			return who
 		}
+	}
+	if u, err := user.Current(); err == nil && u.Username != "" {
+		return u.Username
 	}
 	return fmt.Sprintf("uid %d", os.Getuid())
 }

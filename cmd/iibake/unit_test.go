@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"os/user"
 	"slices"
 	"strings"
 	"testing"
@@ -152,12 +153,25 @@ func TestSudoCommand(t *testing.T) {
 }
 
 func TestActor(t *testing.T) {
-	env := map[string]string{"USER": "root", "SUDO_USER": "ada"}
-	if got := actor(func(k string) string { return env[k] }); got != "ada" {
-		t.Errorf("got %q", got)
+	me, err := user.Current()
+	if err != nil {
+		t.Fatal(err)
 	}
-	if got := actor(func(string) string { return "" }); got != fmt.Sprintf("uid %d", os.Getuid()) {
-		t.Errorf("got %q", got)
+	for name, c := range map[string]struct {
+		env  map[string]string
+		want string
+	}{
+		"under sudo, who called it":            {map[string]string{"USER": "root", "SUDO_USER": "ada"}, "ada"},
+		"in CI, who triggered the job":         {map[string]string{"USER": "runner", "SUDO_USER": "runner", "GITHUB_ACTOR": "ada"}, "ada"},
+		"in another CI":                        {map[string]string{"USER": "root", "GITLAB_USER_LOGIN": "ada"}, "ada"},
+		"no environment: the account's name":   {nil, me.Username},
+		"a variable that is empty says nobody": {map[string]string{"GITHUB_ACTOR": "", "USER": "ada"}, "ada"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if got := actor(func(k string) string { return c.env[k] }); got != c.want {
+				t.Errorf("got %q, want %q", got, c.want)
+			}
+		})
 	}
 }
 
