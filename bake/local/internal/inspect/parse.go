@@ -4,6 +4,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"unicode"
 
 	"github.com/iibake/iibake/bake"
 )
@@ -62,17 +63,23 @@ func parseRPM(out string) []bake.Package {
 	return list
 }
 
-// aptLines reads sources in apt's one-line form: deb [options] URL suite component...
+// aptLines reads sources in apt's one-line form: deb [options] URL suite component... The label of a disc stands in brackets, too; those
+// of an address belong to it.
 func aptLines(text string) []bake.Archive {
 	var list []bake.Archive
 	for line := range strings.Lines(text) {
 		line, _, _ = strings.Cut(line, "#")
-		if open, rest, ok := strings.Cut(line, "["); ok {
-			_, rest, _ = strings.Cut(rest, "]")
-			line = open + rest
+		f := strings.Fields(line)
+		if len(f) == 0 || f[0] != "deb" {
+			continue
 		}
-		if f := strings.Fields(line); len(f) >= 3 && f[0] == "deb" {
-			list = append(list, archive(f[1], f[2], f[3:]))
+		line = strings.TrimSpace(strings.TrimPrefix(strings.TrimSpace(line), "deb"))
+		if before, behind, ok := strings.Cut(line, "["); ok && (before == "" || before == "cdrom:") {
+			_, behind, _ = strings.Cut(behind, "]")
+			line = before + behind
+		}
+		if f := strings.Fields(line); len(f) >= 2 {
+			list = append(list, archive(f[0], f[1], f[2:]))
 		}
 	}
 	return list
@@ -82,7 +89,7 @@ func aptLines(text string) []bake.Archive {
 func aptStanzas(text string) []bake.Archive {
 	var list []bake.Archive
 	for _, s := range stanzas(text) {
-		if !slices.Contains(strings.Fields(s["types"]), "deb") || strings.EqualFold(s["enabled"], "no") {
+		if !slices.Contains(strings.Fields(s["types"]), "deb") || isOff(s["enabled"]) {
 			continue
 		}
 		for address := range strings.FieldsSeq(s["uris"]) {
@@ -94,23 +101,65 @@ func aptStanzas(text string) []bake.Archive {
 	return list
 }
 
+// isOff reports whether a setting of apt or dnf says no, in one of the words that either of them takes.
+func isOff(value string) bool {
+	return slices.Contains([]string{"no", "false", "0", "off", "without", "disable"}, strings.ToLower(strings.TrimSpace(value)))
+}
+
 // archive drops credentials, which addresses of private archives carry: what is read here is recorded.
 func archive(address, suite string, components []string) bake.Archive {
-	if u, err := url.Parse(address); err == nil && u.User != nil {
-		u.User = nil
-		address = u.String()
+	return bake.Archive{URL: strings.TrimRight(withoutUser(address), "/"), Suite: suite, Components: components}
+}
+
+// withoutUser leaves the user and the password away, also where the password keeps the address from being one.
+func withoutUser(address string) string {
+	u, err := url.Parse(address)
+	switch scheme, rest, ok := strings.Cut(address, "://"); {
+	case err != nil && ok:
+		return scheme + "://" + rest[1+strings.LastIndexByte(rest, '@'):]
+	case err != nil || u.User == nil:
+		return address
 	}
-	return bake.Archive{URL: strings.TrimRight(address, "/"), Suite: suite, Components: components}
+	u.User = nil
+	return u.String()
 }
 
 // dnfRepos reads the addresses in dnf's repository files. They have no suite.
 func dnfRepos(text string) []bake.Archive {
-	var list []bake.Archive
-	for line := range strings.Lines(text) {
-		key, value, ok := strings.Cut(line, "=")
-		if ok && strings.TrimSpace(key) == "baseurl" {
-			list = append(list, archive(strings.TrimSpace(value), "", nil))
+	var all, section []bake.Archive
+	off, more := false, false // more: a line that is indented goes on with the addresses
+	flush := func() {
+		if !off {
+			all = append(all, section...)
 		}
+		section, off, more = nil, false, false
+	}
+	for line := range strings.Lines(text) {
+		key, value, _ := strings.Cut(line, "=")
+		switch key = strings.TrimSpace(key); {
+		case strings.TrimSpace(line) == "" || strings.ContainsAny(line[:1], "#;"):
+		case strings.ContainsAny(line[:1], " \t"):
+			if more {
+				section = append(section, addresses(line)...)
+			}
+		case line[0] == '[':
+			flush()
+		default:
+			off = off || key == "enabled" && isOff(value)
+			if more = key == "baseurl"; more {
+				section = append(section, addresses(value)...)
+			}
+		}
+	}
+	flush()
+	return all
+}
+
+// addresses reads the value of a baseurl, which may hold several.
+func addresses(value string) []bake.Archive {
+	var list []bake.Archive
+	for _, address := range strings.FieldsFunc(value, func(r rune) bool { return unicode.IsSpace(r) || r == ',' }) {
+		list = append(list, archive(address, "", nil))
 	}
 	return list
 }
