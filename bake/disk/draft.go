@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"os"
 	"path/filepath"
@@ -42,7 +43,7 @@ type Draft struct {
 	data   *os.File // nil when the draft is closed
 	log    *os.File
 	blocks map[int64]draftBlock
-	slots  map[bake.Digest]int64 // where the content is that has been put
+	slots  map[bake.Digest]int64 // where the content is that this process has put
 	next   int64                 // first slot that nobody has
 	doubt  bool                  // some of it was put by another process: the machine may have failed since
 	sealed bool
@@ -330,13 +331,17 @@ func (d *Draft) storeBlock(ctx context.Context, im *importer, b draftBlock) erro
 	buf := d.s.buffer()
 	defer d.s.release(buf)
 	raw := buf[:BlockSize]
+	var err error
 	if b.slot == zeroSlot {
 		clear(raw)
-	} else if _, err := d.data.ReadAt(raw, b.slot*BlockSize); err != nil {
-		return err
+	} else {
+		_, err = d.data.ReadAt(raw, b.slot*BlockSize)
 	}
-	if d.doubt && bake.DigestOf(raw) != b.digest {
-		return fmt.Errorf("%w: it was lost when the machine failed: put it again", ErrCorrupt)
+	switch {
+	case errors.Is(err, io.EOF), err == nil && d.doubt && bake.DigestOf(raw) != b.digest:
+		return fmt.Errorf("%w: it was lost when the machine failed: open the draft anew and put it again", ErrCorrupt)
+	case err != nil:
+		return err
 	}
 	if d.s.has(b.digest, raw) {
 		return nil

@@ -115,30 +115,43 @@ func TestDraftOutlivesItsProcess(t *testing.T) {
 		}
 	}
 	again := mustDraft(t, s, strconv.Itoa(len(body)))
-	mustPut(t, again, 1, noise(2, n)) // known, and not written again
+	mustPut(t, again, 1, noise(2, n))
 	m := mustSeal(t, again, 8, "")
 	if got := materialised(t, s, m); !bytes.Equal(got[:2*n], slices.Concat(noise(1, n), noise(2, n))) {
 		t.Error("the disk differs")
 	}
 }
 
-// Only a failure of the machine can lose what was put. Then it is found out, and nothing wrong becomes a disk.
+// Only a failure of the machine can lose what was put: a file then has zeros, or lacks its end. It is found out, nothing wrong becomes a
+// disk, and what is put again counts.
 func TestLostContentIsFoundOut(t *testing.T) {
-	dir := t.TempDir()
-	first := openStore(t, dir)
-	mustPut(t, mustDraft(t, first, "a"), 3, noise(1, disk.BlockSize))
-	if err := first.Close(); err != nil {
-		t.Fatal(err)
+	for _, left := range []int{disk.BlockSize, disk.BlockSize / 2, 0} {
+		t.Run(fmt.Sprint(left), func(t *testing.T) {
+			dir := t.TempDir()
+			first := openStore(t, dir)
+			mustPut(t, mustDraft(t, first, "a"), 3, noise(1, disk.BlockSize))
+			if err := first.Close(); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(filepath.Join(dir, "drafts", "a", "data"), make([]byte, left), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			second := openStore(t, dir)
+			if _, err := mustDraft(t, second, "a").Seal(context.Background(), 4*disk.BlockSize, ""); !errors.Is(err, disk.ErrCorrupt) {
+				t.Errorf("error = %v", err)
+			}
+			wantFiles(t, dir, "manifests", 0)
+			if err := second.Close(); err != nil {
+				t.Fatal(err)
+			}
+			s := openStore(t, dir)
+			d := mustDraft(t, s, "a")
+			mustPut(t, d, 3, noise(1, disk.BlockSize))
+			if got := materialised(t, s, mustSeal(t, d, 4, "")); !bytes.Equal(got[3*disk.BlockSize:], noise(1, disk.BlockSize)) {
+				t.Error("the disk differs")
+			}
+		})
 	}
-	if err := os.WriteFile(filepath.Join(dir, "drafts", "a", "data"), make([]byte, disk.BlockSize), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	s := openStore(t, dir)
-	d := mustDraft(t, s, "a")
-	if _, err := d.Seal(context.Background(), 8*disk.BlockSize, ""); !errors.Is(err, disk.ErrCorrupt) {
-		t.Errorf("error = %v", err)
-	}
-	wantFiles(t, dir, "manifests", 0)
 }
 
 func TestDraftsThatMakeNoDisk(t *testing.T) {

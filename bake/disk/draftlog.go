@@ -26,7 +26,8 @@ func (d *Draft) append(index int64, b draftBlock) error {
 	return err
 }
 
-// replay reads the log, and cuts off what is not a whole line.
+// replay reads the log, and cuts off what is not a whole line. Content that is put again is written again: what another process has put may
+// be lost.
 func (d *Draft) replay() error {
 	lines := bufio.NewReader(d.log)
 	whole := int64(0)
@@ -41,10 +42,7 @@ func (d *Draft) replay() error {
 		}
 		whole += int64(len(line))
 		d.blocks[index] = b
-		if b.slot != zeroSlot {
-			d.slots[b.digest] = b.slot
-			d.next = max(d.next, b.slot+1)
-		}
+		d.next = max(d.next, b.slot+1)
 	}
 	d.doubt = whole > 0
 	if err := d.log.Truncate(whole); err != nil {
