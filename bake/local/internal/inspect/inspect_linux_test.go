@@ -1,10 +1,13 @@
 package inspect_test
 
 import (
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"reflect"
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/iibake/iibake/bake"
@@ -172,5 +175,73 @@ func TestNoFilesystem(t *testing.T) {
 	}
 	if _, err := inspect.Run(t.Context(), sandbox.Root{Disk: f}); err == nil {
 		t.Fatal("a disk of zeros is no image")
+	}
+}
+
+// TestReadingWritesNothing: mounting a journalled filesystem for writing would change the disk, and with it its digest.
+func TestReadingWritesNothing(t *testing.T) {
+	disk := sandboxtest.Disk(t, 16<<20, sandboxtest.Files{"etc/motd": "hello\n"})
+	digest := func() bake.Digest {
+		d, err := bake.DigestReader(io.NewSectionReader(disk, 0, 16<<20))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return d
+	}
+	before := digest()
+	if _, err := inspect.Run(t.Context(), sandbox.Root{Disk: disk}); err != nil {
+		t.Fatal(err)
+	}
+	if digest() != before {
+		t.Error("what an image says about itself was read, and the disk changed")
+	}
+	if _, err := inspect.Files(t.Context(), sandbox.Root{Disk: disk}); err != nil {
+		t.Fatal(err)
+	}
+	if digest() != before {
+		t.Error("files were listed, and the disk changed")
+	}
+}
+
+// TestPackagesOfBothKinds: a Debian that has rpm for a tool is a Debian. An rpm that fails is not an image without packages.
+func TestPackagesOfBothKinds(t *testing.T) {
+	files := sandboxtest.Busybox(t)
+	files["usr/bin/rpm"] = "#!/bin/sh\nprintf 'bash\\t5.1-1\\tx86_64\\n'\necho the database is locked >&2\nexit 1\n"
+	if _, err := inspect.Run(t.Context(), sandbox.Root{Disk: sandboxtest.Disk(t, 16<<20, files)}); err == nil || !strings.Contains(err.Error(), "rpm") {
+		t.Errorf("rpm failed, and the error is %v", err)
+	}
+	files["var/lib/dpkg/status"] = "Package: dash\nStatus: install ok installed\nVersion: 0.5\nArchitecture: amd64\n"
+	if c := content(t, files); len(c.Packages) != 1 || c.Packages[0].Name != "dash" {
+		t.Errorf("got %v: want what dpkg knows, and rpm not asked", c.Packages)
+	}
+}
+
+// TestWhatCannotBeRead: an image whose own files are broken is an error, not an image without them.
+func TestWhatCannotBeRead(t *testing.T) {
+	for what, files := range map[string]sandboxtest.Files{
+		"status": {"var/lib/dpkg/status/x": ""},
+		"a.list": {"etc/apt/sources.list.d/a.list/x": ""},
+	} {
+		_, err := inspect.Run(t.Context(), sandbox.Root{Disk: sandboxtest.Disk(t, 16<<20, files)})
+		if err == nil || !strings.Contains(err.Error(), what) {
+			t.Errorf("%s: error %v: want one that names it", what, err)
+		}
+	}
+}
+
+// TestFilesAreSorted by their whole paths, as two lists of files are compared.
+func TestFilesAreSorted(t *testing.T) {
+	files, err := inspect.Files(t.Context(), sandbox.Root{Disk: sandboxtest.Disk(t, 16<<20, sandboxtest.Files{
+		"a/b": "1", "a.b": "2", "a-b/c": "3", "a b": "4", "ä/ö": "5", "a/b.c/d": "6", "A": "7",
+	})})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var paths []string
+	for _, f := range files {
+		paths = append(paths, f.Path)
+	}
+	if !slices.IsSorted(paths) || !slices.Contains(paths, "/ä/ö") || !slices.Contains(paths, "/a b") {
+		t.Errorf("got %q", paths)
 	}
 }
