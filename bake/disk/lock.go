@@ -43,7 +43,7 @@ func (s *Store) tryLock(name string, mode flock.Mode) (unlock func(), err error)
 }
 
 func (s *Store) withFile(name string, lock func(*os.File) error) (unlock func(), err error) {
-	f, err := os.OpenFile(s.path("", name), os.O_RDONLY|os.O_CREATE, 0o600)
+	f, err := os.OpenFile(s.path("", name), os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		return nil, err
 	}

@@ -107,7 +107,7 @@ func (s *Store) pinned() (pins []bake.Digest, ended []string, err error) {
 var errEnded = errors.New("the process has ended")
 
 func readSession(name string) ([]bake.Digest, error) {
-	f, err := os.Open(name)
+	f, err := os.OpenFile(name, os.O_RDWR, 0)
 	if err != nil {
 		return nil, err
 	}

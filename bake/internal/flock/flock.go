@@ -19,7 +19,7 @@ type Mode int
 // The modes of a lock.
 const (
 	Shared    Mode = unix.LOCK_SH // with others who share it
-	Exclusive Mode = unix.LOCK_EX // with nobody
+	Exclusive Mode = unix.LOCK_EX // with nobody; the file has to be open for writing, for NFS wants that
 )
 
 // How soon somebody who waits notices that the lock is free: at first, for most are held for a moment only, and in the end.
@@ -48,6 +48,10 @@ func Lock(ctx context.Context, f *os.File, mode Mode, waiting func()) error {
 
 // Try takes the lock of f, or returns an error that wraps [ErrBusy].
 func Try(f *os.File, mode Mode) error {
+	// What would fail on NFS alone fails everywhere, so that it is noticed.
+	if flags, err := unix.FcntlInt(f.Fd(), unix.F_GETFL, 0); err == nil && mode == Exclusive && flags&unix.O_ACCMODE == unix.O_RDONLY {
+		return &os.PathError{Op: "lock", Path: f.Name(), Err: unix.EBADF}
+	}
 	err := unix.Flock(int(f.Fd()), int(mode)|unix.LOCK_NB)
 	for errors.Is(err, unix.EINTR) {
 		err = unix.Flock(int(f.Fd()), int(mode)|unix.LOCK_NB)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"syscall"
 	"testing"
 
 	"github.com/iibake/iibake/bake/internal/flock"
@@ -73,5 +74,22 @@ func TestSharersKeepOthersOut(t *testing.T) {
 	_ = b.Close()
 	if err := flock.Try(c, flock.Exclusive); err != nil {
 		t.Fatalf("after both are gone: %v", err)
+	}
+}
+
+// On NFS the kernel makes a lock of byte ranges of it, and takes an exclusive one only of a file that is open for writing.
+func TestExclusiveWantsAFileForWriting(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "lock")
+	_ = open(t, path)
+	f, err := os.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = f.Close() }()
+	if err := flock.Try(f, flock.Exclusive); !errors.Is(err, syscall.EBADF) {
+		t.Errorf("exclusive: %v, want what NFS says", err)
+	}
+	if err := flock.Try(f, flock.Shared); err != nil {
+		t.Errorf("shared: %v", err)
 	}
 }
