@@ -2,12 +2,14 @@
 package download
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -15,8 +17,11 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/iibake/iibake/bake"
 	"github.com/iibake/iibake/bake/internal/flock"
+	"github.com/iibake/iibake/bake/internal/pause"
 )
 
 const (
@@ -56,21 +61,48 @@ func (d File) get(ctx context.Context) (string, error) {
 	if err := os.MkdirAll(d.Dir, 0o755); err != nil {
 		return "", err
 	}
-	part, err := os.OpenFile(path+".part", os.O_RDWR|os.O_CREATE, 0o644)
+	part, err := lock(ctx, path+".part")
 	if err != nil {
 		return "", err
 	}
 	defer func() { _ = part.Close() }()
-	if err := flock.Lock(ctx, part, flock.Exclusive, nil); err != nil {
-		return "", err
-	}
 	if exists(path) {
 		return path, nil // the process that we waited for has fetched it
 	}
-	if err := d.fetch(ctx, part); err != nil {
+	pieced, err := d.fetch(ctx, part)
+	if err != nil {
 		return "", err
 	}
-	return path, d.accept(part, path)
+	if err = d.accept(part, path); pieced && errors.Is(err, bake.ErrInvalid) {
+		// A piece may be of a machine that lost its power, or of a mirror that has something else: only what came as a whole is
+		// held against the template.
+		err = d.again(ctx, part, path)
+	}
+	if errors.Is(err, bake.ErrInvalid) {
+		err = errors.Join(os.Remove(part.Name()), err)
+	}
+	return path, err
+}
+
+// lock opens a file and waits for its lock. Who had it before may have renamed or removed the file.
+func lock(ctx context.Context, name string) (*os.File, error) {
+	for {
+		f, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE, 0o644)
+		if err != nil {
+			return nil, err
+		}
+		if err := flock.Lock(ctx, f, flock.Exclusive, nil); err != nil {
+			return nil, errors.Join(err, f.Close())
+		}
+		ours, err := f.Stat()
+		if err != nil {
+			return nil, errors.Join(err, f.Close())
+		}
+		if now, err := os.Stat(name); err == nil && os.SameFile(ours, now) {
+			return f, nil
+		}
+		_ = f.Close()
+	}
 }
 
 func exists(path string) bool {
@@ -78,31 +110,50 @@ func exists(path string) bool {
 	return err == nil
 }
 
-// fetch appends what is missing of the file, and tries again after errors that pass.
-func (d File) fetch(ctx context.Context, part *os.File) error {
-	pause := d.Pause
-	if pause == 0 {
-		pause = time.Second
+// again fetches the whole file.
+func (d File) again(ctx context.Context, part *os.File, path string) error {
+	if err := part.Truncate(0); err != nil {
+		return err
 	}
-	var err error
-	for range tries {
-		if err = d.attempt(ctx, part); err == nil || ctx.Err() != nil || errors.Is(err, errGone) {
-			return err
-		}
-		select {
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		case <-time.After(pause):
-			pause *= 2
-		}
+	if _, err := d.fetch(ctx, part); err != nil {
+		return err
 	}
-	return fmt.Errorf("gave up after %d tries (what has arrived is kept, the next build goes on from there): %w", tries, err)
+	return d.accept(part, path)
 }
 
-func (d File) attempt(ctx context.Context, part *os.File) error {
-	have, err := part.Seek(0, io.SeekEnd)
-	if err != nil {
-		return err
+// fetch appends what is missing of the file, and tries again after errors that pass. It reports whether the file was put together of
+// pieces.
+func (d File) fetch(ctx context.Context, part *os.File) (pieced bool, err error) {
+	wait, last := cmp.Or(d.Pause, time.Second), error(nil)
+	for range tries {
+		have, err := d.attempt(ctx, part)
+		pieced = pieced || have > 0
+		if err == nil || ctx.Err() != nil || errors.Is(err, errGone) {
+			return pieced, err
+		}
+		if errors.As(err, new(*fs.PathError)) { // it is our file that fails
+			return pieced, explainFull(err, d.Dir)
+		}
+		if err := pause.For(ctx, wait); err != nil {
+			return pieced, err
+		}
+		wait *= 2
+		last = err
+	}
+	return pieced, fmt.Errorf("gave up after %d tries (what has arrived is kept, the next build goes on from there): %w", tries, last)
+}
+
+func explainFull(err error, dir string) error {
+	if errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) {
+		return fmt.Errorf("%w: make room on the filesystem of %s: what has arrived is kept, the next build goes on from there", err, dir)
+	}
+	return err
+}
+
+// attempt fetches what is missing once, and returns how much of the file was there before.
+func (d File) attempt(ctx context.Context, part *os.File) (have int64, err error) {
+	if have, err = part.Seek(0, io.SeekEnd); err != nil {
+		return have, err
 	}
 	ctx, stalled := context.WithCancelCause(ctx)
 	defer stalled(nil)
@@ -110,21 +161,21 @@ func (d File) attempt(ctx context.Context, part *os.File) error {
 	defer watchdog.Stop()
 	resp, err := d.request(ctx, have)
 	if err != nil {
-		return cause(ctx, err)
+		return have, cause(ctx, err)
 	}
 	defer func() { _ = resp.Body.Close() }()
 	if have > 0 && resp.StatusCode == http.StatusRequestedRangeNotSatisfiable {
-		return nil // everything has arrived already; the digest decides
+		return have, nil // everything has arrived already; the digest decides
 	}
 	if have, err = start(resp, part, have); err != nil {
-		return err
+		return have, err
 	}
 	total := have + max(0, resp.ContentLength)
 	_, err = io.Copy(part, &meter{r: resp.Body, each: func(n int64) {
 		watchdog.Reset(stallTimeout)
 		d.Progress(have+n, total)
 	}})
-	return cause(ctx, err)
+	return have, cause(ctx, err)
 }
 
 // cause prefers the reason for which ctx ended to the error that it led to.
@@ -152,6 +203,9 @@ func start(resp *http.Response, part *os.File, have int64) (int64, error) {
 	case resp.StatusCode == http.StatusPartialContent && strings.HasPrefix(resp.Header.Get("Content-Range"), fmt.Sprintf("bytes %d-", have)):
 		return have, nil
 	case resp.StatusCode == http.StatusOK:
+		if have == 0 {
+			return 0, nil
+		}
 		if _, err := part.Seek(0, io.SeekStart); err != nil {
 			return 0, err
 		}
@@ -162,7 +216,7 @@ func start(resp *http.Response, part *os.File, have int64) (int64, error) {
 	return 0, fmt.Errorf("%w: %s", errGone, resp.Status)
 }
 
-// accept gives the file its name if its content is the promised one, else it removes it.
+// accept gives the file its name if its content is the promised one.
 func (d File) accept(part *os.File, path string) error {
 	if _, err := part.Seek(0, io.SeekStart); err != nil {
 		return err
@@ -172,8 +226,8 @@ func (d File) accept(part *os.File, path string) error {
 		return err
 	}
 	if got := hex.EncodeToString(h.Sum(nil)); got != d.SHA256 {
-		return errors.Join(os.Remove(part.Name()), fmt.Errorf("%w: download %s has the SHA-256 %s, the template says %s: "+
-			"correct the template if the new file is to be trusted", bake.ErrInvalid, d.URL, got, d.SHA256))
+		return fmt.Errorf("%w: it has the SHA-256 %s, the template says %s: correct the template if the new file is to be trusted",
+			bake.ErrInvalid, got, d.SHA256)
 	}
 	if err := part.Sync(); err != nil {
 		return err

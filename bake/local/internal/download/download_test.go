@@ -12,10 +12,12 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -173,6 +175,100 @@ func TestGetStartsAgainWhereTheServerKnowsNoRanges(t *testing.T) {
 		t.Fatal(err)
 	}
 	wantContent(t, path, body)
+}
+
+// A power failure may leave anything in what had arrived, and a mirror may go on with another file: that is no reason to tell people to
+// trust a new digest.
+func TestGetFetchesTheWholeFileWherePiecesDoNotFit(t *testing.T) {
+	body := content(100_000)
+	for name, have := range map[string]int{"half": 50_000, "all": 100_000, "more": 100_001} {
+		t.Run(name, func(t *testing.T) {
+			d := file(t, serve(t, func(w http.ResponseWriter, r *http.Request) {
+				http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(body))
+			}), body)
+			if err := os.WriteFile(filepath.Join(d.Dir, d.SHA256+".part"), make([]byte, have), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			path, err := d.Get(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			wantContent(t, path, body)
+			wantOnly(t, d.Dir, d.SHA256)
+		})
+	}
+}
+
+// A full disk does not get emptier by asking the server again.
+func TestGetTellsOfAFullDisk(t *testing.T) {
+	var requests atomic.Int32
+	d := file(t, serve(t, func(w http.ResponseWriter, _ *http.Request) {
+		requests.Add(1)
+		_, _ = w.Write([]byte("content"))
+	}), []byte("content"))
+	if err := os.Symlink("/dev/full", filepath.Join(d.Dir, d.SHA256+".part")); err != nil {
+		t.Fatal(err)
+	}
+	_, err := d.Get(t.Context())
+	if !errors.Is(err, syscall.ENOSPC) || !strings.Contains(err.Error(), "make room on the filesystem of "+d.Dir) || requests.Load() != 1 {
+		t.Fatalf("after %d requests: %v", requests.Load(), err)
+	}
+}
+
+// Whoever waits while another process finds its file wrong must not go on with that: it has no name any more.
+func TestGetGoesOnBehindWhoFailed(t *testing.T) {
+	body := content(1000)
+	var requests atomic.Int32
+	began, wrong := make(chan struct{}), make(chan struct{})
+	d := file(t, serve(t, func(w http.ResponseWriter, _ *http.Request) {
+		if requests.Add(1) == 1 {
+			close(began)
+			<-wrong
+			_, _ = w.Write([]byte("forged"))
+			return
+		}
+		_, _ = w.Write(body)
+	}), body)
+	var both sync.WaitGroup
+	both.Go(func() {
+		if _, err := d.Get(t.Context()); !errors.Is(err, bake.ErrInvalid) {
+			t.Errorf("the first: %v", err)
+		}
+	})
+	<-began
+	both.Go(func() {
+		path, err := d.Get(t.Context())
+		if err != nil {
+			t.Errorf("the second: %v", err)
+			return
+		}
+		wantContent(t, path, body)
+	})
+	waitForOpen(t, filepath.Join(d.Dir, d.SHA256+".part"), 2)
+	close(wrong)
+	both.Wait()
+	wantOnly(t, d.Dir, d.SHA256)
+}
+
+// waitForOpen waits until this process has a file open n times.
+func waitForOpen(t *testing.T, name string, n int) {
+	t.Helper()
+	for open := 0; open < n; {
+		open = 0
+		entries, err := os.ReadDir("/proc/self/fd")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, e := range entries {
+			if to, err := os.Readlink("/proc/self/fd/" + e.Name()); err == nil && to == name {
+				open++
+			}
+		}
+		if t.Context().Err() != nil {
+			t.Fatal("nobody waits for the file")
+		}
+		runtime.Gosched()
+	}
 }
 
 func TestGetRefusesWrongContent(t *testing.T) {
