@@ -24,6 +24,9 @@ func (l *look) fit() []string {
 		info := l.types[kind]
 		for _, ami := range l.coming() {
 			all = append(all, misfit(kind, info, ami.arch, ami.mode)...)
+			if ami.tpm && info.NitroTpmSupport == ec2types.NitroTpmSupportUnsupported {
+				all = append(all, fmt.Sprintf("the group launches %s, which has no TPM, and the image needs one: give the group other instance types, or publish the image without", kind))
+			}
 		}
 	}
 	slices.Sort(all)
@@ -34,17 +37,19 @@ func (l *look) fit() []string {
 type needs struct {
 	arch ec2types.ArchitectureType
 	mode ec2types.BootModeValues // empty: nothing
+	tpm  bool
 }
 
 // coming returns what the images need that instances would be launched from.
 func (l *look) coming() []needs {
 	if !l.isRollback() {
-		return []needs{{ec2types.ArchitectureType(architecture(l.q.Image.Arch)), l.images[l.q.Artifact.AMI].BootMode}}
+		img := l.images[l.q.Artifact.AMI]
+		return []needs{{ec2types.ArchitectureType(architecture(l.q.Image.Arch)), img.BootMode, img.TpmSupport != ""}}
 	}
 	var all []needs
 	for _, m := range l.q.Moves {
 		if img, ok := l.images[m.FromAMI]; ok {
-			all = append(all, needs{ec2types.ArchitectureType(img.Architecture), img.BootMode})
+			all = append(all, needs{ec2types.ArchitectureType(img.Architecture), img.BootMode, img.TpmSupport != ""})
 		}
 	}
 	return all
@@ -118,7 +123,7 @@ func volumes(img ec2types.Image) int {
 
 // notes says what is no reason to refuse, and worth knowing.
 func (l *look) notes() []string {
-	var all []string
+	all := l.otherRoots()
 	n, healthy := l.group.desired(), l.group.healthy()
 	if healthy < n {
 		all = append(all, fmt.Sprintf("%d of %d instances are healthy", healthy, n))

@@ -130,7 +130,7 @@ func filter(name string, values ...string) ec2types.Filter {
 	return ec2types.Filter{Name: &name, Values: values}
 }
 
-// seeImages asks for all AMIs that matter, in one call: by a filter, for one that is gone would fail a call by ids.
+// seeImages asks for all AMIs that matter, at once.
 func (l *look) seeImages(ctx context.Context) error {
 	amis := append(amisOf(l.places), l.q.Artifact.AMI)
 	for _, v := range l.before {
@@ -141,22 +141,14 @@ func (l *look) seeImages(ctx context.Context) error {
 	for _, m := range l.q.Moves {
 		amis = append(append(amis, m.FromAMI), m.Overrides...)
 	}
-	slices.Sort(amis)
-	amis = slices.DeleteFunc(slices.Compact(amis), func(ami string) bool { return ami == "" })
-	l.images = map[string]ec2types.Image{}
-	if len(amis) == 0 {
-		return nil
-	}
-	out, err := target.EC2(l.f.t).DescribeImages(ctx, &ec2.DescribeImagesInput{
-		Filters: []ec2types.Filter{filter("image-id", amis...)}, IncludeDeprecated: aws.Bool(true), IncludeDisabled: aws.Bool(true),
-	})
-	if err != nil {
+	var err error
+	if l.images, err = l.f.amisOf(ctx, amis...); err != nil {
 		return err
 	}
-	for _, img := range out.Images {
-		l.images[aws.ToString(img.ImageId)] = img
-	}
 	for _, ami := range amis {
+		if _, known := l.refs[ami]; known || ami == "" {
+			continue
+		}
 		if l.refs[ami], err = l.f.images(ctx, ami); err != nil {
 			return err
 		}

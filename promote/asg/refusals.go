@@ -16,7 +16,7 @@ import (
 func (l *look) refusals() []string {
 	var all []string
 	for _, against := range []func() []string{
-		l.state, l.configuration, l.aliases, l.wayBack, l.wayBackAgain, l.image, l.fit, l.busy, l.processes, l.bounds, l.held, l.roots, l.alarmed,
+		l.state, l.configuration, l.aliases, l.wayBack, l.wayBackAgain, l.image, l.fit, l.rootVolumes, l.busy, l.processes, l.bounds, l.held, l.roots, l.alarmed,
 	} {
 		all = append(all, against()...)
 	}

@@ -127,9 +127,13 @@ func (f *Fleet) newVersion(ctx context.Context, r promote.Rollout, v *version, a
 	if err := f.tag(ctx, r, v.template); err != nil {
 		return "", err
 	}
+	mappings, err := f.mappings(ctx, v, ami)
+	if err != nil {
+		return "", err
+	}
 	out, err := target.EC2(f.t).CreateLaunchTemplateVersion(ctx, &ec2.CreateLaunchTemplateVersionInput{
 		LaunchTemplateId: &v.template, SourceVersion: &v.number, ClientToken: aws.String(digest(text, r.ID())),
-		LaunchTemplateData: &ec2types.RequestLaunchTemplateData{ImageId: &ami},
+		LaunchTemplateData: &ec2types.RequestLaunchTemplateData{ImageId: &ami, BlockDeviceMappings: mappings},
 		VersionDescription: aws.String(fmt.Sprintf("%.*s", maxDescription, text+": "+r.To.String()+author(r))),
 	})
 	if err != nil {

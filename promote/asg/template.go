@@ -26,6 +26,8 @@ type version struct {
 	parameter string // of Systems Manager, where the version has the image from there
 	kind      string // instance type; empty where it names none
 	text      string // description
+
+	mappings []ec2types.LaunchTemplateBlockDeviceMapping
 }
 
 // version asks for a version, by number or alias. It returns nil where there is none, or no such template.
@@ -61,6 +63,7 @@ func versionOf(told ec2types.LaunchTemplateVersion) *version {
 	}
 	if told.LaunchTemplateData != nil {
 		v.ami, v.kind = aws.ToString(told.LaunchTemplateData.ImageId), string(told.LaunchTemplateData.InstanceType)
+		v.mappings = told.LaunchTemplateData.BlockDeviceMappings
 	}
 	if parameter, ok := strings.CutPrefix(v.ami, parameterPrefix); ok {
 		v.ami, v.parameter = "", parameter

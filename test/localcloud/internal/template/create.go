@@ -120,6 +120,7 @@ func (s *Service) addVersion(r *state.Region, c *wire.Call, t *state.LaunchTempl
 			return "", err
 		}
 		*data = *v.LaunchTemplateData
+		data.BlockDeviceMappings = withoutSnapshots(data.BlockDeviceMappings)
 	} else if err := checkPresent(in.LaunchTemplateData); err != nil {
 		return "", err
 	}
@@ -136,6 +137,20 @@ func (s *Service) addVersion(r *state.Region, c *wire.Call, t *state.LaunchTempl
 	}
 	n := addVersion(r.LaunchTemplates.Edit(*t.LaunchTemplateId), r, c, data, in.VersionDescription)
 	return *t.LaunchTemplateId + "/" + strconv.FormatInt(n, 10), nil
+}
+
+// withoutSnapshots copies mappings. "Snapshots applied to the block device mapping are ignored when creating a new version unless they are
+// explicitly included" [documented; an issue of the AWS CLI, 4297, tells the same].
+func withoutSnapshots(all []ec2types.LaunchTemplateBlockDeviceMapping) []ec2types.LaunchTemplateBlockDeviceMapping {
+	all = slices.Clone(all)
+	for i, m := range all {
+		if m.Ebs != nil {
+			ebs := *m.Ebs
+			ebs.SnapshotId = nil
+			all[i].Ebs = &ebs
+		}
+	}
+	return all
 }
 
 // addVersion puts a version under the next number, which is never one that was used before, and returns the number.

@@ -453,3 +453,21 @@ func TestDelete(t *testing.T) {
 	ec2test.Expect(t, err, "InvalidLaunchTemplateId.NotFound", gone)
 	create(t, c, "web", nano()) // the name is free again
 }
+
+// A snapshot of a mapping is not inherited.
+func TestVersionsLoseSnapshots(t *testing.T) {
+	t.Parallel()
+	c := newCloud(t)
+	disks := []ec2types.LaunchTemplateBlockDeviceMappingRequest{{
+		DeviceName: aws.String("/dev/sdf"), Ebs: &ec2types.LaunchTemplateEbsBlockDeviceRequest{SnapshotId: aws.String("snap-00000000000000001"), VolumeSize: aws.Int32(9)},
+	}}
+	first := create(t, c, "web", &data{KeyName: aws.String("k"), BlockDeviceMappings: disks})
+	lost := addVersion(t, c, first.LaunchTemplateId, "1", &data{KeyName: aws.String("other")}).LaunchTemplateData.BlockDeviceMappings
+	if len(lost) != 1 || lost[0].Ebs.SnapshotId != nil || *lost[0].Ebs.VolumeSize != 9 {
+		t.Errorf("got %+v", lost)
+	}
+	kept := addVersion(t, c, first.LaunchTemplateId, "1", &data{BlockDeviceMappings: disks}).LaunchTemplateData.BlockDeviceMappings
+	if len(kept) != 1 || *kept[0].Ebs.SnapshotId != "snap-00000000000000001" {
+		t.Errorf("got %+v", kept)
+	}
+}
