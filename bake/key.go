@@ -19,6 +19,7 @@ const recipe = 1
 type Keys struct {
 	Root  Digest   // of the source
 	Steps []Digest // of the source and the steps up to and with this one
+	Files []Digest // for each step what [Template.StepFiles] returns
 	Bake  Digest   // of everything that decides the content: the bake key
 }
 
@@ -41,9 +42,9 @@ func (t Template) Keys(source Resolution) (Keys, error) {
 	keys := Keys{Root: root, Bake: root}
 	env := map[string]Value{}
 	for _, s := range t.Steps {
-		files, err := t.stepFiles(s)
+		files, err := t.StepFiles(s)
 		if err != nil {
-			return Keys{}, fmt.Errorf("%s: %w", s.Pos, err)
+			return Keys{}, err
 		}
 		if s.Kind() == StepEnv {
 			maps.Copy(env, s.Env)
@@ -58,19 +59,23 @@ func (t Template) Keys(source Resolution) (Keys, error) {
 		if err != nil {
 			return Keys{}, err
 		}
-		keys.Steps = append(keys.Steps, keys.Bake)
+		keys.Steps, keys.Files = append(keys.Steps, keys.Bake), append(keys.Files, files)
 	}
 	return keys, nil
 }
 
-func (t Template) stepFiles(s Step) (Digest, error) {
+// StepFiles returns the digest of what a step of t reads from the repository, or "" where it reads nothing.
+func (t Template) StepFiles(s Step) (d Digest, err error) {
 	switch {
 	case s.Copy != nil:
-		return TreeDigest(t.Dir, s.Copy.From)
+		d, err = TreeDigest(t.Dir, s.Copy.From)
 	case s.Script != nil:
-		return TreeDigest(t.Dir, s.Script.File)
+		d, err = TreeDigest(t.Dir, s.Script.File)
 	}
-	return "", nil
+	if err != nil {
+		return "", fmt.Errorf("%s: %w", s.Pos, err)
+	}
+	return d, nil
 }
 
 // TreeDigest returns the digest of a file or a tree below dir: names, contents, executable bits and the targets of symbolic

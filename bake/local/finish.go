@@ -55,7 +55,7 @@ func (w *work) prove(ctx context.Context, sealed bake.Digest) (inspect.Content, 
 	var content inspect.Content
 	looks, ctx := errgroup.WithContext(ctx) // both only read
 	looks.Go(func() error {
-		return hygiene.Run(ctx, root, hygiene.Spec{Secrets: w.secrets, Changed: changed}, task.Log)
+		return hygiene.Run(ctx, root, hygiene.Spec{Secrets: w.env.secrets, Changed: changed}, task.Log)
 	})
 	looks.Go(func() (err error) {
 		content, err = inspect.Run(ctx, root)

@@ -66,13 +66,13 @@ func (b *Builder) Bake(ctx context.Context, t bake.Template, r bake.Reporter) (b
 	if err := b.preflight(t); err != nil {
 		return bake.Image{}, err
 	}
-	secrets, err := secretsOf(t)
+	env, err := environmentsOf(t)
 	if err != nil {
 		return bake.Image{}, err
 	}
-	w := &work{b: b, t: t, source: source, keys: keys, secrets: secrets, r: bake.Redact(r, secrets), started: time.Now()}
+	w := &work{b: b, t: t, source: source, keys: keys, env: env, r: bake.Redact(r, env.secrets), started: time.Now()}
 	img, err := w.run(ctx)
-	return img, bake.RedactError(err, secrets)
+	return img, bake.RedactError(err, env.secrets)
 }
 
 // upToDate returns the image that already has t's bake key together with ErrUpToDate, or nil.

@@ -8,41 +8,41 @@ import (
 	"github.com/iibake/iibake/bake"
 )
 
-// secretsOf reads the values of every secret that t's steps use, to redact them and to look for them on the sealed disk.
-func secretsOf(t bake.Template) ([]string, error) {
-	var values []string
-	for _, s := range t.Steps {
-		for _, name := range slices.Sorted(maps.Keys(s.Env)) {
-			if s.Env[name].Secret == nil {
-				continue
-			}
-			v, err := s.Env[name].Resolve()
-			if err != nil {
-				return nil, fmt.Errorf("%s: %s: %w", s.Pos, name, err)
-			}
-			if v != "" {
-				values = append(values, v)
-			}
-		}
-	}
-	slices.Sort(values)
-	return slices.Compact(values), nil
+// environments are the values that the env of each of t's steps stands for, as they were at one moment: a secret that is changed while an
+// image is being baked would be neither hidden nor looked for.
+type environments struct {
+	own     []map[string]string // of each step
+	secrets []string            // every secret among them, to redact them and to look for them on the sealed disk
 }
 
-// environment returns what step i of t sees: what the env steps before it said, and its own.
-func environment(t bake.Template, i int) (map[string]string, error) {
-	env := map[string]string{}
-	for j, s := range t.Steps[:i+1] {
-		if j < i && s.Kind() != bake.StepEnv {
-			continue
-		}
-		for name, v := range s.Env {
+func environmentsOf(t bake.Template) (environments, error) {
+	var e environments
+	for _, s := range t.Steps {
+		own := map[string]string{}
+		for _, name := range slices.Sorted(maps.Keys(s.Env)) {
+			v := s.Env[name]
 			text, err := v.Resolve()
 			if err != nil {
-				return nil, fmt.Errorf("%s: %s: %w", s.Pos, name, err)
+				return environments{}, fmt.Errorf("%s: %s: %w", s.Pos, name, err)
 			}
-			env[name] = text
+			if own[name] = text; v.Secret != nil && text != "" {
+				e.secrets = append(e.secrets, text)
+			}
+		}
+		e.own = append(e.own, own)
+	}
+	slices.Sort(e.secrets)
+	e.secrets = slices.Compact(e.secrets)
+	return e, nil
+}
+
+// step returns what step i of t sees: what the env steps before it said, and its own.
+func (e environments) step(t bake.Template, i int) map[string]string {
+	env := map[string]string{}
+	for j, s := range t.Steps[:i+1] {
+		if j == i || s.Kind() == bake.StepEnv {
+			maps.Copy(env, e.own[j])
 		}
 	}
-	return env, nil
+	return env
 }

@@ -61,6 +61,10 @@ func (w *work) copyDisk(ctx context.Context, task *bake.Task) error {
 	if err := qemuimg.ToRaw(ctx, path, w.file); err != nil {
 		return err
 	}
+	now, err := diskDigest(w.t)
+	if err = unchanged(now, w.source.Disk, err); err != nil {
+		return err
+	}
 	if err := w.grow(ctx, task); err != nil {
 		return err
 	}

@@ -22,7 +22,7 @@ type work struct {
 	t       bake.Template
 	source  bake.Resolution
 	keys    bake.Keys
-	secrets []string
+	env     environments
 	r       bake.Reporter
 	started time.Time
 
@@ -126,12 +126,13 @@ func (w *work) step(ctx context.Context, i int) error {
 
 func (w *work) runStep(ctx context.Context, i int, task *bake.Task) (bake.Digest, error) {
 	s := w.t.Steps[i]
-	env, err := environment(w.t, i)
-	if err != nil {
+	spec := provision.Spec{Step: s, Dir: w.t.Dir, Env: w.env.step(w.t, i)}
+	if err := provision.Run(ctx, w.root, spec, task.Log); err != nil {
 		return "", err
 	}
-	spec := provision.Spec{Step: s, Dir: w.t.Dir, Env: env}
-	if err := provision.Run(ctx, w.root, spec, task.Log); err != nil {
+	// Under its key the result would stand for files that it was not made of.
+	files, err := w.t.StepFiles(s)
+	if err = unchanged(files, w.keys.Files[i], err); err != nil {
 		return "", err
 	}
 	layer, err := w.b.Store.Import(ctx, w.file, "", task.Progress)
@@ -139,6 +140,19 @@ func (w *work) runStep(ctx context.Context, i int, task *bake.Task) (bake.Digest
 		return "", err
 	}
 	return layer, w.b.Store.SetLayer(ctx, w.keys.Steps[i], layer)
+}
+
+// unchanged returns an error where what was read of the repository is not what it was when the build began. err is what kept the caller from
+// finding out.
+func unchanged(now, before bake.Digest, err error) error {
+	const text = "files of the repository were changed while the image was being baked: run the build again"
+	switch {
+	case err != nil:
+		return fmt.Errorf("%s: %w", text, err)
+	case now != before:
+		return errors.New(text)
+	}
+	return nil
 }
 
 // StepError says which step of a template failed. No secret of the template stands in it.
@@ -169,10 +183,10 @@ func (e *StepError) Unwrap() error { return e.Err }
 // wreck makes a StepError of err, and gives the disk a name where it is to be kept.
 func (w *work) wreck(i int, err error) error {
 	s := w.t.Steps[i]
-	failed := &StepError{Title: bake.RedactText(s.Title(), w.secrets), Pos: s.Pos, Err: bake.RedactError(err, w.secrets)}
+	failed := &StepError{Title: bake.RedactText(s.Title(), w.env.secrets), Pos: s.Pos, Err: bake.RedactError(err, w.env.secrets)}
 	if f := (*provision.Failure)(nil); errors.As(err, &f) {
 		for _, line := range f.Tail {
-			failed.Tail = append(failed.Tail, bake.RedactText(line, w.secrets))
+			failed.Tail = append(failed.Tail, bake.RedactText(line, w.env.secrets))
 		}
 	}
 	if w.b.Retain {
