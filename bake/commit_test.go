@@ -73,6 +73,47 @@ func TestReadCommitSaysWhatToDo(t *testing.T) {
 	}
 }
 
+// What people configure for their own eyes changes nothing of what is read.
+func TestReadCommitWhateverIsConfigured(t *testing.T) {
+	dir := repository(t)
+	signer := filepath.Join(t.TempDir(), "gpg")
+	script := "#!/bin/sh\ncase $* in\n*--verify*) echo looks good >&2 ;;\n" +
+		"*) printf -- '-----BEGIN PGP SIGNATURE-----\\n\\nAAAA\\n-----END PGP SIGNATURE-----\\n'; echo '[GNUPG:] SIG_CREATED ' >&2 ;;\nesac\n"
+	if err := errors.Join(os.WriteFile(signer, []byte(script), 0o700), os.WriteFile(filepath.Join(dir, "HEAD"), nil, 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	for name, value := range map[string]string{
+		"gpg.program": signer, "log.showSignature": "true", "color.ui": "always", "status.showUntrackedFiles": "no", "core.quotePath": "false",
+		"user.name": "n", "user.email": "n@example.com", "status.branch": "true",
+	} {
+		run(t, dir, "config", name, value)
+	}
+	run(t, dir, "add", ".")
+	run(t, dir, "commit", "-q", "-S", "-m", "a signed one, with a file HEAD")
+	c, err := bake.ReadCommit(t.Context(), dir)
+	if err != nil || c.Dirty || c.Author != "n <n@example.com>" {
+		t.Errorf("got %+v, %v", c, err)
+	}
+}
+
+// A submodule is part of what is baked, whatever its owner wants git to pass over.
+func TestReadCommitLooksIntoSubmodules(t *testing.T) {
+	module, dir := repository(t), repository(t)
+	run(t, dir, "-c", "protocol.file.allow=always", "submodule", "--quiet", "add", module, "app")
+	run(t, dir, "config", "--file", ".gitmodules", "submodule.app.ignore", "all")
+	run(t, dir, "add", ".")
+	run(t, dir, "-c", "user.name=n", "-c", "user.email=n@example.com", "commit", "-qm", "two")
+	if c, err := bake.ReadCommit(t.Context(), dir); err != nil || c.Dirty {
+		t.Fatalf("got %+v, %v", c, err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "app", "a"), []byte("changed"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if c, err := bake.ReadCommit(t.Context(), dir); err != nil || !c.Dirty {
+		t.Errorf("a changed file in it must make it dirty: %+v, %v", c, err)
+	}
+}
+
 // Under sudo the repository belongs to the user who called, and git runs as root.
 func TestReadCommitOfAnotherUser(t *testing.T) {
 	dir := repository(t)

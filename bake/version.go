@@ -35,12 +35,12 @@ func ReadCommit(ctx context.Context, dir string) (Commit, error) {
 		return Commit{}, fmt.Errorf("git rev-parse in %s: cannot read %q", dir, out)
 	}
 	c := Commit{Dir: filepath.FromSlash(lines[0]), Hash: lines[1], Short: lines[2]}
-	status, err := git(ctx, dir, "status", "--porcelain", "--untracked-files=normal")
+	status, err := git(ctx, dir, "status", "--porcelain", "--untracked-files=normal", "--ignore-submodules=none")
 	if err != nil {
 		return Commit{}, err
 	}
 	c.Dirty = status != ""
-	author, err := git(ctx, dir, "show", "--no-patch", "--format=%an <%ae>", "HEAD") // %a: as the commit has it, whatever .mailmap says
+	author, err := git(ctx, dir, "show", "--no-patch", "--no-show-signature", "--format=%an <%ae>", "HEAD", "--") // %a: as the commit has it, whatever .mailmap says
 	if err != nil {
 		return Commit{}, err
 	}
