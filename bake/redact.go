@@ -3,6 +3,7 @@ package bake
 import (
 	"cmp"
 	"encoding/base64"
+	"encoding/json"
 	"net/url"
 	"slices"
 	"strings"
@@ -15,8 +16,12 @@ const redacted = "•••"
 // blank out ordinary words.
 const minShifted = 6
 
+// minLine is the length from which a line of a secret of several lines is hidden by itself. A brace of a key in JSON is no secret, but
+// stands in every second line of a log.
+const minLine = 4
+
 // Redact returns a reporter that hides secrets from every text before it reaches r: the values themselves, each line of a
-// value of several lines, and their Base64 and URL encoded forms, also as a part of a longer Base64 text.
+// value of several lines, and their forms in JSON, in a shell's quotes, in Base64 and in URLs, also as a part of a longer Base64 text.
 func Redact(r Reporter, secrets []string) Reporter {
 	hide := redactor(secrets)
 	if hide == nil {
@@ -61,7 +66,9 @@ func redactor(secrets []string) *strings.Replacer {
 	for _, s := range secrets {
 		all = append(all, forms(s)...)
 		for line := range strings.Lines(s) {
-			all = append(all, forms(strings.TrimSpace(line))...)
+			if line = strings.TrimSpace(line); len(line) >= minLine {
+				all = append(all, forms(line)...)
+			}
 		}
 	}
 	slices.SortFunc(all, func(a, b string) int {
@@ -82,7 +89,10 @@ func forms(secret string) []string {
 	if strings.TrimSpace(secret) == "" {
 		return nil
 	}
-	all := []string{secret, url.QueryEscape(secret), url.PathEscape(secret)}
+	all := []string{secret, url.QueryEscape(secret), url.PathEscape(secret), inJSON(secret)}
+	for _, quote := range []string{`'\''`, `'"'"'`} { // as bash and dash trace a command
+		all = append(all, strings.ReplaceAll(secret, "'", quote))
+	}
 	for _, enc := range []*base64.Encoding{base64.RawStdEncoding, base64.RawURLEncoding} {
 		all = append(all, enc.EncodeToString([]byte(secret)))
 		for shift := range 3 {
@@ -92,6 +102,15 @@ func forms(secret string) []string {
 		}
 	}
 	return all
+}
+
+// inJSON returns what stands between the quotes of a JSON text.
+func inJSON(secret string) string {
+	var b strings.Builder
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false) // only Go does so
+	_ = e.Encode(secret)   // texts can be encoded
+	return b.String()[1 : b.Len()-len("\"\n")]
 }
 
 // shifted returns the characters of a Base64 text that the secret alone decides where it begins shift bytes into a group of

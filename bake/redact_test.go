@@ -57,6 +57,31 @@ func TestRedactKnowsLinesAndOverlaps(t *testing.T) {
 	}
 }
 
+func TestRedactKnowsQuotes(t *testing.T) {
+	const secret = `it's "so"<\>"`
+	for text, want := range map[string]string{
+		`{"password":"it's \"so\"<\\>\""}`: `{"password":"•••"}`,
+		`+ login 'it'\''s "so"<\>"'`:       `+ login '•••'`,
+		`+ login 'it'"'"'s "so"<\>"'`:      `+ login '•••'`,
+	} {
+		if got := redactText(text, secret); got != want {
+			t.Errorf("%s became %s, want %s", text, got, want)
+		}
+	}
+}
+
+// The braces of a key in JSON are lines of a secret, and so is their Base64 text: "ew" and "fQ". A log has to stay readable.
+func TestRedactLeavesBracesAlone(t *testing.T) {
+	const key = "{\n  \"private_key\": \"-----BEGIN\"\n}\n"
+	const text = "a new view: { renewed }"
+	if got := redactText(text, key); got != text {
+		t.Errorf("got %q", got)
+	}
+	if got := redactText(`echo "private_key": "-----BEGIN"`, key); got != "echo •••" {
+		t.Errorf("got %q", got)
+	}
+}
+
 func TestRedactHidesSecretInsideBase64(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		secret := rapid.StringMatching(`[A-Za-z0-9_-]{8,40}`).Draw(t, "secret")
