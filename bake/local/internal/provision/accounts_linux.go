@@ -2,6 +2,7 @@ package provision
 
 import (
 	"fmt"
+	"math"
 	"strconv"
 	"strings"
 
@@ -30,7 +31,7 @@ func lookupOwner(root, text string) (owner, error) {
 	}
 	o := a.owner
 	if !found {
-		if o.uid, err = strconv.Atoi(user); err != nil {
+		if o.uid, err = number(user); err != nil {
 			return owner{}, fmt.Errorf("%w owner %q: the image has no user %s: make it in an earlier step", bake.ErrInvalid, text, user)
 		}
 		o.gid = o.uid
@@ -43,11 +44,21 @@ func lookupOwner(root, text string) (owner, error) {
 		return owner{}, err
 	}
 	if o.gid = g.uid; !found {
-		if o.gid, err = strconv.Atoi(group); err != nil {
+		if o.gid, err = number(group); err != nil {
 			return owner{}, fmt.Errorf("%w owner %q: the image has no group %s: make it in an earlier step", bake.ErrInvalid, text, group)
 		}
 	}
 	return o, nil
+}
+
+// number reads the number of a user or a group. The largest of 32 bits means "leave it as it is" to chown, and larger ones would come round
+// as those of somebody else.
+func number(text string) (int, error) {
+	n, err := strconv.ParseUint(text, 10, 32)
+	if err == nil && n == math.MaxUint32 {
+		err = strconv.ErrRange
+	}
+	return int(n), err
 }
 
 // lookup finds a name in passwd or group.

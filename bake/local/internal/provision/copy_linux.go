@@ -137,8 +137,15 @@ func (k copier) file(from, at string, info fs.FileInfo) error {
 	return nil
 }
 
-// unfinished is what a file is called while it is being written.
-func unfinished(name string) string { return ".iibake-" + name[:min(len(name), 200)] }
+// unfinished returns what a file is called while it is being written: nothing that is there already.
+func unfinished(place *os.Root, name string) string {
+	for n := 0; ; n++ {
+		at := fmt.Sprintf(".iibake-%d-%s", n, name[:min(len(name), 200)])
+		if _, err := place.Lstat(at); err != nil {
+			return at
+		}
+	}
+}
 
 func (k copier) link(from string, place *os.Root, name string, old fs.FileInfo) error {
 	target, err := k.repo.Readlink(from)
@@ -151,10 +158,11 @@ func (k copier) link(from string, place *os.Root, name string, old fs.FileInfo) 
 		}
 		return place.Lchown(name, k.owner.uid, k.owner.gid)
 	}
+	aside := unfinished(place, name)
 	return errors.Join(
-		place.Symlink(target, unfinished(name)),
-		place.Lchown(unfinished(name), k.owner.uid, k.owner.gid),
-		place.Rename(unfinished(name), name),
+		place.Symlink(target, aside),
+		place.Lchown(aside, k.owner.uid, k.owner.gid),
+		place.Rename(aside, name),
 	)
 }
 
@@ -178,10 +186,11 @@ func (k copier) regular(from string, place *os.Root, name string, old, info fs.F
 	if same {
 		return k.adjust(place, name, mode, old)
 	}
-	if err := k.write(in, place, unfinished(name), mode); err != nil {
-		return errors.Join(err, place.Remove(unfinished(name)))
+	aside := unfinished(place, name)
+	if err := k.write(in, place, aside, mode); err != nil {
+		return errors.Join(err, place.Remove(aside))
 	}
-	return place.Rename(unfinished(name), name)
+	return place.Rename(aside, name)
 }
 
 func (k copier) write(in *os.File, place *os.Root, name string, mode os.FileMode) error {

@@ -115,9 +115,12 @@ func (r runner) script(ctx context.Context, dir string, s bake.Script) error {
 		return err
 	}
 	defer func() { _ = f.Close() }()
-	text, err := io.ReadAll(io.LimitReader(f, maxScript))
+	text, err := io.ReadAll(io.LimitReader(f, maxScript+1))
 	if err != nil {
 		return fmt.Errorf("read %s: %w", s.File, err)
+	}
+	if len(text) > maxScript {
+		return fmt.Errorf("%w script %s: it is larger than %d MiB: copy it into the image, and run it there", bake.ErrInvalid, s.File, maxScript>>20)
 	}
 	var interpreter []string
 	if !strings.HasPrefix(string(text), "#!") {

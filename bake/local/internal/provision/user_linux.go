@@ -133,9 +133,9 @@ func (r runner) keys(u bake.User) error {
 	return r.place(path.Join(dir, "authorized_keys"), []byte(strings.Join(u.Keys, "\n")+"\n"), 0o600, a.owner)
 }
 
-// place writes a file of the image, unless it is there already.
+// place writes a file of the image, unless it is there already as it should be.
 func (r runner) place(name string, content []byte, mode uint32, o owner) error {
-	if have, err := within.ReadFile(r.Root, name); err == nil && string(have) == string(content) {
+	if have, err := within.ReadFile(r.Root, name); err == nil && string(have) == string(content) && r.stands(name, mode, o) {
 		return nil
 	}
 	f, err := within.Open(r.Root, name, unix.O_WRONLY|unix.O_CREAT|unix.O_TRUNC|unix.O_NOFOLLOW, 0o600)
@@ -144,4 +144,14 @@ func (r runner) place(name string, content []byte, mode uint32, o owner) error {
 	}
 	_, err = f.Write(content)
 	return errors.Join(err, f.Chown(o.uid, o.gid), syscall.Fchmod(int(f.Fd()), mode), f.Close())
+}
+
+// stands reports whether a file has its owner and its mode: sshd and sudo ignore one that others may write to.
+func (r runner) stands(name string, mode uint32, o owner) bool {
+	info, err := copier{root: r.Root}.stat(name)
+	if err != nil {
+		return false
+	}
+	st, ok := info.Sys().(*syscall.Stat_t)
+	return ok && copier{owner: o}.owns(info) && st.Mode&0o7777 == mode
 }
