@@ -1,9 +1,12 @@
 package promote
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -24,12 +27,12 @@ type drive struct {
 	crew     *crew
 
 	active    Active
-	failure   error       // why the promotion does not go on; nil: it does
-	published bool        // artifacts are known
-	gated     int         // number of the wave for which the gates were found open since the last wait, from 1
-	arrivals  []time.Time // by wave: when this process saw that it had arrived
-	ended     bool        // the outcome is on record
-	trouble   time.Time   // since when the catalog does not answer
+	failure   error           // why the promotion does not go on; nil: it does
+	published bool            // artifacts are known
+	gated     int             // number of the wave for which the gates were found open since the last wait, from 1
+	arrivals  []time.Time     // by wave: when this process saw that it had arrived
+	ended     bool            // the outcome is on record
+	trouble   map[task]*spell // of a catalog that does not answer, by what it is asked for
 	view      Progress
 }
 
@@ -47,7 +50,7 @@ func (p *Promoter) newDrive(ctx context.Context, pro Promotion, a Active, latest
 			return nil, err
 		}
 	}
-	d := &drive{kit: k, rule: rule, channels: NewChannels(p.c.Catalog), gates: NewGates(p.c.Catalog), active: a}
+	d := &drive{kit: k, rule: rule, channels: NewChannels(p.c.Catalog), gates: NewGates(p.c.Catalog), active: a, trouble: map[task]*spell{}}
 	d.arrivals = make([]time.Time, len(pro.Waves))
 	if d.legs, err = p.legs(ctx, k, latest); err != nil {
 		return nil, err
@@ -67,7 +70,7 @@ func (p *Promoter) legs(ctx context.Context, k *kit, latest map[string]Rollout) 
 			if l.r, known = latest[m.Name]; !known {
 				l.r = Rollout{Promotion: k.p.ID(), Wave: wave, Fleet: m, To: k.p.To, Phase: Planned}
 			}
-			l.began = l.r.At
+			l.began, l.well = l.r.At, cmp.Or(l.r.Desired, unknown)
 			legs = append(legs, l)
 		}
 	}
@@ -139,8 +142,9 @@ func (d *drive) leave(ctx context.Context, cause error) (Outcome, error) {
 func (d *drive) turn(ctx context.Context) (Outcome, error) {
 	a, err := d.watch.look(ctx)
 	if err != nil {
-		return Outcome{}, d.bear(err)
+		return Outcome{}, d.bear(looking, err)
 	}
+	d.fine(looking)
 	d.active = a
 	if a.Final {
 		return d.finish(ctx)
@@ -149,8 +153,9 @@ func (d *drive) turn(ctx context.Context) (Outcome, error) {
 		before := d.failure
 		d.blame()
 		if err := d.decide(ctx); err != nil {
-			return Outcome{}, d.bear(err)
+			return Outcome{}, d.bear(deciding, err)
 		}
+		d.fine(deciding)
 		if d.view.Step == Finishing {
 			return d.finish(ctx)
 		}
@@ -160,7 +165,6 @@ func (d *drive) turn(ctx context.Context) (Outcome, error) {
 			break
 		}
 	}
-	d.trouble = time.Time{}
 	d.tell()
 	end, err := d.over()
 	if err != nil || end.Result == "" {
@@ -169,20 +173,36 @@ func (d *drive) turn(ctx context.Context) (Outcome, error) {
 	return d.end(ctx, end)
 }
 
+// task is what the catalog is needed for. Each has a patience of its own: one that goes well does not hide that another one never does, and
+// minutes after one failed, when it went well long since, another one that fails is new.
+type task string
+
+const (
+	looking  task = "look"    // at what people wish
+	deciding task = "decide"  // by the gates and what the channel holds
+	settling task = "settle"  // that there is no way back
+	moving   task = "move"    // the channel
+	ending   task = "outcome" // on record, and the channel free
+)
+
 // bear tolerates for a while that the catalog does not answer: nothing is begun meanwhile.
-func (d *drive) bear(err error) error {
+func (d *drive) bear(what task, err error) error {
 	if err == nil || errors.Is(err, catalog.ErrMoved) || errors.Is(err, bake.ErrNotFound) || errors.Is(err, context.Canceled) {
 		return err
 	}
-	now := d.c.Clock.Now()
-	if d.trouble.IsZero() {
-		d.trouble = now
+	if d.trouble[what] == nil {
+		d.trouble[what] = &spell{}
 	}
-	if now.Sub(d.trouble) >= d.c.Patience {
+	if d.trouble[what].on(d.c.Clock.Now(), d.c.Patience/2) >= d.c.Patience {
 		return err
 	}
+	d.view.Reason = brief(err.Error()) + "; it is tried again"
+	d.tell()
 	return nil
 }
+
+// fine says that something that the catalog is needed for went well.
+func (d *drive) fine(what task) { delete(d.trouble, what) }
 
 // blame looks for a reason not to go on. On the way back a fleet that fails is none until the others are there: they are to get back.
 func (d *drive) blame() {
@@ -193,23 +213,57 @@ func (d *drive) blame() {
 		d.failure = fmt.Errorf("aborted by %s%s", d.active.By, joined(": ", d.active.Reason))
 		return
 	}
-	for _, l := range d.legs {
-		switch {
-		case d.p.Back && (l.busy || !l.ended()):
-			d.failure = nil
-			return
-		case d.failure == nil && !l.busy && l.amiss():
-			d.failure = l.failure()
+	onItsWay := func(l *leg) bool { return l.busy || !l.ended() }
+	if d.p.Back && slices.ContainsFunc(d.legs, onItsWay) {
+		return
+	}
+	for _, along := range []bool{false, true} { // who takes over finds those, too, that were taken along
+		for _, l := range d.legs {
+			if !l.busy && l.amiss() && l.r.Along == along {
+				d.failure = l.failure()
+				return
+			}
 		}
 	}
 }
 
-// failure says why the leg did not go as it should.
+// fleetError is why a fleet did not go as it should.
+type fleetError struct {
+	fleet string
+	err   error
+}
+
+func (e *fleetError) Error() string { return e.fleet + ": " + e.err.Error() }
+func (e *fleetError) Unwrap() error { return e.err }
+
+// failure says why the leg did not go as it should. One that was taken along tells of whom it was taken along with.
 func (l *leg) failure() error {
-	if l.err != nil {
-		return fmt.Errorf("%s: %w", l.r.Fleet.Name, l.err)
+	switch {
+	case l.err != nil:
+		return &fleetError{l.r.Fleet.Name, l.err}
+	case l.r.Along && l.r.Phase != Failed:
+		return errors.New(strings.TrimPrefix(l.r.Reason, notStarted))
 	}
-	return fmt.Errorf("%s: %s", l.r.Fleet.Name, orElse(l.r.Reason, string(l.r.Phase)))
+	return &fleetError{l.r.Fleet.Name, errors.New(orElse(l.r.Reason, string(l.r.Phase)))}
+}
+
+// cause says in short why the promotion does not go on, for the record of each fleet that goes back for it.
+func (d *drive) cause() string {
+	if failed, ok := errors.AsType[*fleetError](d.failure); ok {
+		return brief(failed.fleet + " failed: " + failed.err.Error())
+	}
+	return brief(d.failure.Error())
+}
+
+// maxCause is how long a reason is that stands on the record of many fleets.
+const maxCause = 300
+
+func brief(s string) string {
+	s = strings.Join(strings.Fields(s), " ")
+	if runes := []rune(s); len(runes) > maxCause {
+		return string(runes[:maxCause-1]) + "…"
+	}
+	return s
 }
 
 func joined(sep, s string) string {
@@ -254,9 +308,13 @@ func (d *drive) retreat() {
 
 // order gives legs an order. One that a worker has in hand gets it with the next turn.
 func (d *drive) order(legs []*leg, want order) {
+	why := ""
+	if want == back || want == halt {
+		why = d.cause()
+	}
 	for _, l := range legs {
 		if !l.busy {
-			l.want = want
+			l.want, l.why = want, why
 		}
 	}
 }

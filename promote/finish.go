@@ -16,12 +16,14 @@ func (d *drive) finish(ctx context.Context) (Outcome, error) {
 	d.tell()
 	if !d.active.Final {
 		if err := d.ask(ctx); err != nil || d.failure != nil {
-			return Outcome{}, d.bear(err)
+			return Outcome{}, d.bear(deciding, err)
 		}
+		d.fine(deciding)
 		a, err := d.watch.settle(ctx, true)
 		if err != nil || !a.Final {
-			return Outcome{}, d.bear(err) // a wish came in between
+			return Outcome{}, d.bear(settling, err) // a wish came in between
 		}
+		d.fine(settling)
 		d.active = a
 	}
 	if !d.p.Only {
@@ -30,8 +32,9 @@ func (d *drive) finish(ctx context.Context) (Outcome, error) {
 			return Outcome{}, d.beaten(ctx, err)
 		}
 		if err != nil {
-			return Outcome{}, d.bear(err)
+			return Outcome{}, d.bear(moving, err)
 		}
+		d.fine(moving)
 	}
 	o := Outcome{Result: Promoted}
 	if err := d.setAlias(ctx); err != nil {
@@ -66,8 +69,9 @@ func (d *drive) setChannel(ctx context.Context) error {
 func (d *drive) beaten(ctx context.Context, cause error) error {
 	a, err := d.watch.settle(ctx, false)
 	if err != nil {
-		return d.bear(err)
+		return d.bear(settling, err)
 	}
+	d.fine(settling)
 	d.active, d.failure = a, cause
 	return nil
 }
@@ -131,7 +135,7 @@ func (d *drive) failed() Outcome {
 func (d *drive) end(ctx context.Context, o Outcome) (Outcome, error) {
 	o.At = d.c.Clock.Now().UTC()
 	if err := d.watch.fresh(ctx); err != nil {
-		return Outcome{}, d.bear(err)
+		return Outcome{}, d.bear(ending, err)
 	}
 	err := d.channels.End(ctx, d.p, o)
 	if errors.Is(err, catalog.ErrExists) { // a process that drove it before came to another end
@@ -142,7 +146,7 @@ func (d *drive) end(ctx context.Context, o Outcome) (Outcome, error) {
 		err = d.watch.actives.Release(ctx, d.p, d.c.Driver)
 	}
 	if err != nil {
-		return Outcome{}, d.bear(err)
+		return Outcome{}, d.bear(ending, err)
 	}
 	d.view.Step, d.view.Outcome = Ended, &o
 	d.tell()

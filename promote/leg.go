@@ -21,18 +21,23 @@ type leg struct {
 	keep  bool // it is not brought back after a failure
 
 	seen     Observation
-	unwell   time.Time // since when the last call of the fleet, or of the journal, fails
+	unwell   spell     // of calls of the fleet, or of the journal, that fail
 	err      error     // of the last call
 	unsure   bool      // the answer to the last record was lost: it may be there
 	stuck    bool      // patience is at an end: nothing more is tried by this process
-	sick     time.Time // since when too few instances are healthy
+	sick     spell     // of too few healthy instances
+	well     int       // instances that there were to be when they were last healthy, or unknown
 	began    time.Time // of the refresh
 	due      time.Time // of the next look, where it is not every time
 	examined exam
 
 	want order
-	busy bool // with a worker
+	why  string // it is ordered back, or to stop
+	busy bool   // with a worker
 }
+
+// unknown is a number of instances that nobody looked up.
+const unknown = -1
 
 // kit is what every leg of a promotion works with. It does not change while legs are stepped.
 type kit struct {
@@ -98,7 +103,7 @@ func (l *leg) idle() bool {
 	case Staged:
 		return l.want == hold || l.want == stage
 	case Done:
-		waits := l.r.Refresh == "" || l.c.Clock.Now().Before(l.due)
+		waits := l.r.Refresh == "" || l.waits(l.due)
 		return l.want == halt || l.want != back && waits
 	case RolledBack, Failed:
 		return true
@@ -126,7 +131,8 @@ func (l *leg) step(ctx context.Context) {
 		err = nil
 	}
 	if err == nil || ctx.Err() != nil {
-		l.err, l.unwell = nil, time.Time{}
+		l.err = nil
+		l.unwell.over()
 		return
 	}
 	l.complain(ctx, err)
@@ -135,14 +141,11 @@ func (l *leg) step(ctx context.Context) {
 // complain remembers an error, and draws the consequence when there is no use in trying again. What is refused before anything was begun
 // is; later on it is given the time to go away that everything is given, for what is under way is not worse for it.
 func (l *leg) complain(ctx context.Context, err error) {
-	now := l.c.Clock.Now()
-	if l.unwell.IsZero() {
-		l.unwell = now
-	}
+	lasted := l.unwell.on(l.c.Clock.Now(), l.c.Patience/2)
 	l.err = err
 	refused := errors.Is(err, bake.ErrRefused)
 	begun := l.r.Phase != Planned && l.r.Phase != Staging && l.r.Phase != Starting
-	if (begun || !refused) && now.Sub(l.unwell) < l.c.Patience {
+	if (begun || !refused) && lasted < l.c.Patience {
 		return
 	}
 	var journal *journalError
@@ -237,6 +240,14 @@ func (e *journalError) Error() string { return e.err.Error() }
 func (e *journalError) Unwrap() error { return e.err }
 
 func because(reason string) func(*Rollout) { return func(r *Rollout) { r.Reason = reason } }
+
+// notStarted begins the reason of a fleet that was not touched.
+const notStarted = "nothing was started: "
+
+// along is because for a leg that is ordered back, or to stop, for what happened elsewhere.
+func (l *leg) along(before string) func(*Rollout) {
+	return func(r *Rollout) { r.Reason, r.Along = before+l.why, true }
+}
 
 // fleetError names the fleet whose call failed.
 func (l *leg) fleetError(what string, err error) error {

@@ -10,9 +10,9 @@ import (
 func (l *leg) goBack(ctx context.Context) error {
 	switch l.r.Phase {
 	case Staging, Staged:
-		return l.record(ctx, RolledBack, because("nothing was started"))
+		return l.record(ctx, RolledBack, l.along(notStarted))
 	case Starting, Refreshing, Done:
-		return l.revert(ctx, "another fleet of the promotion failed, or it was aborted")
+		return l.revert(ctx, l.along(""))
 	case Stopping:
 		return l.stop(ctx)
 	case Reverting:
@@ -25,11 +25,11 @@ func (l *leg) goBack(ctx context.Context) error {
 }
 
 // revert announces the way back, and begins it. A refresh that has not ended is turned round; otherwise the way back is another one.
-func (l *leg) revert(ctx context.Context, reason string) error {
+func (l *leg) revert(ctx context.Context, why func(*Rollout)) error {
 	if l.r.Phase == Done {
-		return l.turn(ctx, because(reason))
+		return l.turn(ctx, why)
 	}
-	if err := l.record(ctx, Reverting, because(reason)); err != nil {
+	if err := l.record(ctx, Reverting, why); err != nil {
 		return err
 	}
 	return l.reverting(ctx)
@@ -127,7 +127,7 @@ func (l *leg) backHome(ctx context.Context) error {
 	well, why := l.examined.at(ctx, l, l.reached())
 	switch {
 	case why != nil:
-		return l.halt(ctx, why.Error())
+		return l.halt(ctx, because(why.Error()))
 	case well:
 		return l.record(ctx, RolledBack, nil)
 	}
@@ -138,10 +138,10 @@ func (l *leg) backHome(ctx context.Context) error {
 func (l *leg) goHalt(ctx context.Context) error {
 	switch l.r.Phase {
 	case Refreshing:
-		return l.halt(ctx, "the promotion was stopped")
+		return l.halt(ctx, l.along(""))
 	case Reverting, Returning:
 		if l.home && l.r.Refresh != "" {
-			return l.halt(ctx, "the promotion was stopped")
+			return l.halt(ctx, l.along(""))
 		}
 		return l.goBack(ctx)
 	case Planned, Staging, Staged, Starting, Stopping:
@@ -152,11 +152,11 @@ func (l *leg) goHalt(ctx context.Context) error {
 }
 
 // halt announces that the refresh is stopped where it is, and stops it.
-func (l *leg) halt(ctx context.Context, reason string) error {
+func (l *leg) halt(ctx context.Context, why func(*Rollout)) error {
 	if l.r.Refresh == "" {
-		return l.record(ctx, Failed, because(reason))
+		return l.record(ctx, Failed, why)
 	}
-	if err := l.record(ctx, Stopping, because(reason)); err != nil {
+	if err := l.record(ctx, Stopping, why); err != nil {
 		return err
 	}
 	return l.stop(ctx)

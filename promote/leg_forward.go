@@ -151,7 +151,8 @@ func (l *leg) checkpoint(ctx context.Context) error {
 	case !well || !ended:
 		return nil
 	}
-	return l.record(ctx, Done, nil)
+	l.well = l.seen.Desired
+	return l.record(ctx, Done, func(r *Rollout) { r.Desired = l.well })
 }
 
 // fail gives up the way forward, and at once goes back, or stays where it is.
@@ -160,9 +161,9 @@ func (l *leg) fail(ctx context.Context, reason string) error {
 	case l.keep && l.r.Phase == Done:
 		return l.record(ctx, Failed, because(reason))
 	case l.keep:
-		return l.halt(ctx, reason)
+		return l.halt(ctx, because(reason))
 	}
-	return l.revert(ctx, reason)
+	return l.revert(ctx, because(reason))
 }
 
 func orElse(s, other string) string {

@@ -14,7 +14,7 @@ const (
 // guard watches a fleet that has arrived, until the promotion is over.
 func (l *leg) guard(ctx context.Context) error {
 	now := l.c.Clock.Now()
-	if now.Before(l.due) || l.r.Refresh == "" {
+	if l.waits(l.due) || l.r.Refresh == "" {
 		return nil
 	}
 	if err := l.observe(ctx); err != nil {
@@ -33,25 +33,38 @@ func (l *leg) guard(ctx context.Context) error {
 	return l.askAgain(ctx, now)
 }
 
-// ails says what is wrong with the fleet's instances, if it has been for too long.
+// ails says what is wrong with the fleet's instances, if it has been for too long. The bar is what was desired when the fleet was last well,
+// at first when it arrived: of a group that grows, those that are not there yet are not ill.
 func (l *leg) ails(now time.Time) string {
-	o := l.seen
-	if o.Healthy*100 >= o.Desired*l.r.Fleet.Strategy.MinHealthy {
-		l.sick = time.Time{}
+	o, least := l.seen, l.r.Fleet.Strategy.MinHealthy
+	enough := func(desired int) bool { return o.Healthy*100 >= desired*least }
+	if enough(o.Desired) {
+		l.well = o.Desired
+	}
+	bar := o.Desired
+	if l.well != unknown {
+		bar = min(bar, l.well)
+	}
+	if enough(bar) {
+		l.sick.over()
 		return ""
 	}
-	if l.sick.IsZero() {
-		l.sick = now
-	}
-	if now.Sub(l.sick) < max(sickFor, time.Duration(l.r.Fleet.Strategy.Warmup)) {
+	lasted := l.sick.on(now, sickFor/2)
+	if lasted < max(sickFor, time.Duration(l.r.Fleet.Strategy.Warmup)) {
 		return ""
 	}
-	return fmt.Sprintf("%d of %d instances are healthy, for %s", o.Healthy, o.Desired, now.Sub(l.sick).Round(time.Second))
+	return fmt.Sprintf("%d of %d instances are healthy, for %s", o.Healthy, bar, lasted.Round(time.Second))
+}
+
+// waits reports whether something is due later. What is due later than anything ever is was made due by a clock that was set back since.
+func (l *leg) waits(due time.Time) bool {
+	left := due.Sub(l.c.Clock.Now())
+	return left > 0 && left <= max(guardEvery, l.c.Poll)
 }
 
 // askAgain asks the probes of a fleet that has arrived.
 func (l *leg) askAgain(ctx context.Context, now time.Time) error {
-	if now.Before(l.examined.next) {
+	if l.waits(l.examined.next) {
 		return nil
 	}
 	well, why := l.examined.at(ctx, l, l.examined.passed+1)

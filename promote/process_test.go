@@ -84,23 +84,35 @@ func (p *process) killed() bool {
 	return p.dead
 }
 
+// ask asks the catalog for a key, unless that does not answer.
+func (p *process) ask(key string, f func() error) error {
+	return p.call(func() error {
+		if p.deaf != nil && p.deaf(key) {
+			return errDeaf
+		}
+		return f()
+	})
+}
+
+var errDeaf = errors.New("the catalog does not answer")
+
 // The catalog.
 func (p *process) Put(ctx context.Context, key string, body []byte) error {
-	return p.call(func() error { return p.catalog.Put(ctx, key, body) })
+	return p.ask(key, func() error { return p.catalog.Put(ctx, key, body) })
 }
 
 func (p *process) Get(ctx context.Context, key string) (body []byte, err error) {
-	err = p.call(func() error { body, err = p.catalog.Get(ctx, key); return err })
+	err = p.ask(key, func() error { body, err = p.catalog.Get(ctx, key); return err })
 	return body, err
 }
 
 func (p *process) List(ctx context.Context, prefix string) (keys []string, err error) {
-	err = p.call(func() error { keys, err = p.catalog.List(ctx, prefix); return err })
+	err = p.ask(prefix, func() error { keys, err = p.catalog.List(ctx, prefix); return err })
 	return keys, err
 }
 
 func (p *process) Swap(ctx context.Context, head string, old, next []byte) error {
-	return p.call(func() error { return p.catalog.Swap(ctx, head, old, next) })
+	return p.ask(head, func() error { return p.catalog.Swap(ctx, head, old, next) })
 }
 
 func (p *process) Verify(ctx context.Context) ([]catalog.Problem, error) {
@@ -180,7 +192,13 @@ func (p *process) act(ctx context.Context, what string, r promote.Rollout, f fun
 type wiredPublisher struct{ p *process }
 
 func (w wiredPublisher) Publish(ctx context.Context, img bake.Image, targets []string) (a map[string]bake.Artifact, err error) {
-	err = w.p.call(func() error { a, err = w.p.yard.Publish(ctx, img, targets); return err })
+	err = w.p.call(func() error {
+		if w.p.publishing != nil {
+			w.p.publishing()
+		}
+		a, err = w.p.yard.Publish(ctx, img, targets)
+		return err
+	})
 	return a, err
 }
 
@@ -214,12 +232,14 @@ type stage struct {
 	told   []promote.Progress
 	births int
 
-	away     string // name of a fleet that is out of reach
-	unstaged string // name of a fleet that cannot be staged
-	started  func() // when a refresh was started, before its answer
-	aliasSet func() // before the alias is set
-	aliasErr error  // instead of setting it
-	before   int    // promotions on record before the story
+	away       string                // name of a fleet that is out of reach
+	unstaged   string                // name of a fleet that cannot be staged
+	started    func()                // when a refresh was started, before its answer
+	deaf       func(key string) bool // whether the catalog does not answer
+	aliasSet   func()                // before the alias is set
+	publishing func()                // before the image is published
+	aliasErr   error                 // instead of setting it
+	before     int                   // promotions on record before the story
 }
 
 func member(name string) promote.Member {

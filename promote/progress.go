@@ -84,7 +84,7 @@ func (l *leg) progress(now time.Time) FleetProgress {
 	if l.err != nil && f.Ended.IsZero() {
 		f.Reason = fmt.Sprintf("%v; it is tried again", l.err)
 		if l.stuck {
-			f.Reason = fmt.Sprintf("%v; it was tried for %s", l.err, now.Sub(l.unwell).Round(time.Second))
+			f.Reason = fmt.Sprintf("%v; it was tried for %s", l.err, l.unwell.lasted.Round(time.Second))
 		}
 	}
 	return f

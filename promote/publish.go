@@ -37,6 +37,9 @@ func (d *drive) publish(ctx context.Context) error {
 			return d.publishedAs(ctx, r)
 		case <-tick.C:
 			a, err := d.watch.look(ctx)
+			if err == nil {
+				d.fine(looking)
+			}
 			over := errors.Is(err, catalog.ErrMoved) || errors.Is(err, bake.ErrNotFound)
 			if !over && (err != nil || a.Wish != Abort) {
 				continue // a catalog that does not answer is no reason to give up what is being uploaded

@@ -23,6 +23,8 @@ type Rollout struct {
 	Back      bool          `json:"back,omitempty"`     // it goes the Moves from To to From
 	Step      int           `json:"step,omitempty"`     // counts the records of the rollout from 1; set by Rollouts.Append
 	Expected  bake.Duration `json:"expected,omitempty"` // of the refresh, by the fleet's preflight
+	Desired   int           `json:"desired,omitempty"`  // instances that there were to be when the fleet arrived
+	Along     bool          `json:"along,omitempty"`    // it goes back, or stops, for what happened elsewhere; Reason says what
 	Driver    string        `json:"driver,omitempty"`   // process that put the record
 	Phase     Phase         `json:"phase"`
 	Reason    string        `json:"reason,omitempty"`

@@ -46,15 +46,16 @@ func (w *watcher) turn(ctx context.Context) (Outcome, error) {
 	a, err := w.watch.actives.Get(ctx, w.p.To.Name, w.p.Channel)
 	gone := errors.Is(err, bake.ErrNotFound) || err == nil && a.Number != w.p.Number
 	if err != nil && !gone {
-		return Outcome{}, w.bear(err)
+		return Outcome{}, w.bear(looking, err)
 	}
 	if err := w.read(ctx); err != nil {
-		return Outcome{}, w.bear(err)
+		return Outcome{}, w.bear(looking, err)
 	}
 	end, err := w.channels.Outcome(ctx, w.p)
 	if err != nil && !errors.Is(err, bake.ErrNotFound) {
-		return Outcome{}, w.bear(err)
+		return Outcome{}, w.bear(looking, err)
 	}
+	w.fine(looking)
 	if err == nil {
 		w.view.Step, w.view.Outcome = Ended, &end
 		w.tell()

@@ -51,7 +51,7 @@ func arrived(legs []*leg) bool {
 }
 
 // soaksUntil returns when the soak of a wave that has arrived is over. A clock that was wrong when the wave arrived does not make it
-// longer than it shall be.
+// longer than it shall be, nor does one that is set back while it soaks.
 func (d *drive) soaksUntil(i int, legs []*leg) time.Time {
 	var last time.Time
 	for _, l := range legs {
@@ -60,7 +60,7 @@ func (d *drive) soaksUntil(i int, legs []*leg) time.Time {
 		}
 	}
 	now := d.c.Clock.Now()
-	if d.arrivals[i].IsZero() {
+	if d.arrivals[i].IsZero() || d.arrivals[i].After(now) {
 		d.arrivals[i] = now
 	}
 	if last.After(d.arrivals[i]) {

@@ -41,6 +41,8 @@ type group struct {
 	version   string            // of the group
 	instances []string          // version of each
 	refreshes []*refresh
+	growth    int // instances that are desired and not there yet
+	ill       int // instances that are not healthy
 }
 
 type refresh struct {
@@ -271,7 +273,7 @@ func (f fleet) Observe(_ context.Context, r promote.Rollout) (promote.Observatio
 	if known == nil {
 		return promote.Observation{}, fmt.Errorf("%w: no refresh %s in %s", bake.ErrRefused, r.Refresh, f.g.name)
 	}
-	o := promote.Observation{State: known.state, Reason: known.reason, Desired: len(f.g.instances), Healthy: len(f.g.instances), At: f.y.now}
+	o := promote.Observation{State: known.state, Reason: known.reason, Desired: len(f.g.instances) + f.g.growth, Healthy: len(f.g.instances) - f.g.ill, At: f.y.now}
 	for _, v := range f.g.instances {
 		if v == known.to {
 			o.New++
