@@ -11,7 +11,7 @@ import (
 	"github.com/iibake/iibake/bake"
 )
 
-// full recognises a disk without room. err is what the task returned, and tail the last output of its programs.
+// full recognises a disk without room, and folders in memory that have none. err is what the task returned, and tail the last output of its programs.
 func (m *image) full(err error, tail []string) error {
 	if m.disk.ReadOnly || err == nil {
 		return err
@@ -30,7 +30,22 @@ func (m *image) full(err error, tail []string) error {
 	if !said && st.Bavail > 0 {
 		return err
 	}
+	if dir := m.fullMemory(); dir != "" && st.Bavail > 0 {
+		return fmt.Errorf("%s is in memory while the image is built, and full: keep large files elsewhere, for example in /root, "+
+			"and remove them at the end: %w", dir, err)
+	}
 	return fmt.Errorf("%w: it has %v: raise disk_size in the template: %w", ErrGuestFull, bake.Size(m.disk.Size), err)
+}
+
+// fullMemory returns a folder of the image that is in memory and has no room left, or "".
+func (m *image) fullMemory() string {
+	for _, at := range m.memory {
+		var st unix.Statfs_t
+		if unix.Statfs(at, &st) == nil && st.Blocks > 0 && st.Bavail == 0 {
+			return strings.TrimPrefix(at, m.root)
+		}
+	}
+	return ""
 }
 
 // hostFull says that writes which the image's filesystem had accepted could not be made. Its own lack of room is reported

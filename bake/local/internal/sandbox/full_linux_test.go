@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"os"
+	"strings"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -55,6 +56,17 @@ func TestHostDiskFull(t *testing.T) {
 			t.Log(err)
 			sandboxtest.NothingLeft(t)
 		})
+	}
+}
+
+// A larger disk would not help where memory is full.
+func TestMemoryFull(t *testing.T) {
+	_, err := sh(t, busybox(t), "mount -o remount,size=64k /var/tmp && cat /dev/zero > /var/tmp/big")
+	if err == nil || errors.Is(err, sandbox.ErrGuestFull) || !strings.Contains(err.Error(), "/var/tmp is in memory while the image is built, and full") {
+		t.Errorf("error = %v", err)
+	}
+	if _, err = sh(t, busybox(t), "mount -o remount,size=64k /tmp; cat /dev/zero > /tmp/big || cat /dev/zero > /root/big"); !errors.Is(err, sandbox.ErrGuestFull) {
+		t.Errorf("where both are full: %v", err)
 	}
 }
 

@@ -65,6 +65,7 @@ func (m *image) mountMemory(at string, like fs.FileInfo) error {
 	if !ok {
 		return fmt.Errorf("stat %s: unknown result", at)
 	}
+	m.memory = append(m.memory, at)
 	options := fmt.Sprintf("mode=%04o,uid=%d,gid=%d", st.Mode&0o7777, st.Uid, st.Gid)
 	return m.mount("tmpfs", at, "tmpfs", unix.MS_NOSUID|unix.MS_NODEV, options)
 }

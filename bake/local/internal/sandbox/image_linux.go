@@ -16,15 +16,16 @@ import (
 
 // image is a mounted root filesystem and all that is mounted over it.
 type image struct {
-	disk  disk
-	fs    filesystem
-	root  string
-	dev   *os.File
-	top   *os.File       // the root folder: writes that failed are reported to those who had the filesystem open before
-	undo  []func() error // newest last
-	known []string       // mount points of ours
-	parts []mounted      // further filesystems of the disk
-	lost  bool           // a write failed for want of room on the machine, and the user knows
+	disk   disk
+	fs     filesystem
+	root   string
+	dev    *os.File
+	top    *os.File       // the root folder: writes that failed are reported to those who had the filesystem open before
+	undo   []func() error // newest last
+	known  []string       // mount points of ours
+	memory []string       // those among them where what is written stays in memory
+	parts  []mounted      // further filesystems of the disk
+	lost   bool           // a write failed for want of room on the machine, and the user knows
 }
 
 func mountImage(d disk, root string) (*image, error) {

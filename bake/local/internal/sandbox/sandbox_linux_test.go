@@ -305,6 +305,18 @@ func TestFailingProgramTellsItsLastLines(t *testing.T) {
 	}
 }
 
+// Secrets are hidden line by line: a line that is too long is cut between words, where it has any.
+func TestLongLinesAreCutBetweenWords(t *testing.T) {
+	disk := busybox(t)
+	words := strings.Fields(strings.Join(mustSh(t, disk, `seq -w 10000 | tr '\n' ' '`), " "))
+	if slices.ContainsFunc(words, func(w string) bool { return len(w) != 5 }) || len(words) != 10000 {
+		t.Errorf("%d words", len(words))
+	}
+	if got := strings.Join(mustSh(t, disk, `seq -w 10000 | tr -d '\n'`), ""); got != strings.Join(words, "") {
+		t.Errorf("%d bytes", len(got))
+	}
+}
+
 func TestBrokenSandboxes(t *testing.T) {
 	for task, want := range map[string]string{"panic": "at the disco", "nonesuch": `no task is named "nonesuch"`} {
 		err := sandbox.Run(t.Context(), sandbox.Job{Task: task, Root: &sandbox.Root{Disk: busybox(t)}}, nil)

@@ -30,13 +30,22 @@ func (t *tail) Write(b []byte) (int, error) {
 			return len(b), nil
 		}
 		if i < 0 {
-			t.line(t.part[:maxLine])
-			t.part = t.part[maxLine:]
+			n := cut(t.part)
+			t.line(t.part[:n])
+			t.part = t.part[n:]
 			continue
 		}
 		t.line(t.part[:i])
 		t.part = t.part[i+1:]
 	}
+}
+
+// cut returns where to cut a line that is too long: behind a word, if there are any, for half of a secret would not be known as one.
+func cut(part []byte) int {
+	if i := bytes.LastIndexAny(part[:maxLine], " \t"); i > maxLine/2 {
+		return i + 1
+	}
+	return maxLine
 }
 
 // Flush ends a last line that has no end of its own, and returns the last lines.
