@@ -178,7 +178,7 @@ func TestRefreshAfterLooksByItself(t *testing.T) {
 	for _, c := range []struct {
 		minute int
 		looks  bool
-	}{{30, false}, {70, true}, {100, false}, {140, true}} {
+	}{{30, false}, {70, true}, {100, false}, {140, true}, {24 * 60, true}, {200, true}, {210, false}} { // the clock was a day ahead
 		k.events.tasks(bake.EventDone)
 		if _, err := k.bake(t.Context(), tpl, at(c.minute)); !errors.Is(err, bake.ErrUpToDate) {
 			t.Fatalf("minute %d: %v", c.minute, err)

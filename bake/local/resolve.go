@@ -57,7 +57,9 @@ func (b *Builder) mustLook(t bake.Template, known bake.Resolution) bool {
 	if b.Refresh || t.Source.Debian != nil && !debian.Covers(known.Archives, *t.Source.Debian) {
 		return true
 	}
-	return t.RefreshAfter > 0 && b.Now().Sub(known.At) > time.Duration(t.RefreshAfter)
+	// A clock that was ahead when somebody looked must not put off the next look until it is that late.
+	age := b.Now().Sub(known.At)
+	return t.RefreshAfter > 0 && (age > time.Duration(t.RefreshAfter) || age < 0)
 }
 
 // refresh asks the archives what they hold now. Where their release files have changed but no package of the template's
