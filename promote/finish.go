@@ -41,8 +41,8 @@ func (d *drive) finish(ctx context.Context) (Outcome, error) {
 		if ctx.Err() != nil {
 			return Outcome{}, err
 		}
-		o.Reason = fmt.Sprintf("the alias %s was not set: %v", d.rule.Parameter, err)
-		d.failure = fmt.Errorf("the channel moved, but the alias %s was not set: %w", d.rule.Parameter, err)
+		d.failure = fmt.Errorf("the channel moved, but what follows it did not everywhere: %w", err)
+		o.Reason = d.failure.Error()
 	}
 	return d.end(ctx, o)
 }
@@ -74,42 +74,6 @@ func (d *drive) beaten(ctx context.Context, cause error) error {
 	d.fine(settling)
 	d.active, d.failure = a, cause
 	return nil
-}
-
-// setAlias lets the alias of the channel follow. It is tried again for a while: the channel has moved, and nothing depends on the order.
-func (d *drive) setAlias(ctx context.Context) error {
-	if !d.linked() {
-		return nil
-	}
-	began := d.c.Clock.Now()
-	for {
-		err := d.tryAlias(ctx)
-		if err == nil || errors.Is(err, bake.ErrRefused) || d.c.Clock.Now().Sub(began) >= d.c.Patience {
-			return err
-		}
-		if _, lost := d.watch.look(ctx); errors.Is(lost, catalog.ErrMoved) {
-			return errors.Join(err, lost)
-		}
-		if slept := d.c.Clock.Sleep(ctx, d.c.Poll); slept != nil {
-			return slept
-		}
-	}
-}
-
-// linked reports whether something outside follows the channel.
-func (d *drive) linked() bool {
-	return d.c.Alias != nil && d.rule.Parameter != "" && !d.p.Only && d.p.To.Version != ""
-}
-
-func (d *drive) tryAlias(ctx context.Context) error {
-	artifacts := d.artifacts
-	if !d.published && len(d.p.Targets) > 0 {
-		var err error
-		if artifacts, err = d.c.Publisher.Publish(ctx, d.img, d.p.Targets); err != nil {
-			return err
-		}
-	}
-	return d.c.Alias.Set(ctx, d.rule.Parameter, artifacts)
 }
 
 // failed says how a promotion ended that did not move its channel.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -196,6 +197,9 @@ func (w wiredPublisher) Publish(ctx context.Context, img bake.Image, targets []s
 		if w.p.publishing != nil {
 			w.p.publishing()
 		}
+		if slices.Contains(targets, w.p.missing) {
+			return errors.New("quota is reached")
+		}
 		a, err = w.p.yard.Publish(ctx, img, targets)
 		return err
 	})
@@ -215,6 +219,11 @@ func (w wiredPublisher) Set(ctx context.Context, alias string, a map[string]bake
 		if w.p.aliasErr != nil {
 			return w.p.aliasErr
 		}
+		for target := range a {
+			if w.p.aliasFails != nil && w.p.aliasFails(target) != nil {
+				return fmt.Errorf("target %s: %w", target, w.p.aliasFails(target))
+			}
+		}
 		return w.p.yard.Set(ctx, alias, a)
 	})
 }
@@ -232,14 +241,16 @@ type stage struct {
 	told   []promote.Progress
 	births int
 
-	away       string                // name of a fleet that is out of reach
-	unstaged   string                // name of a fleet that cannot be staged
-	started    func()                // when a refresh was started, before its answer
-	deaf       func(key string) bool // whether the catalog does not answer
-	aliasSet   func()                // before the alias is set
-	publishing func()                // before the image is published
-	aliasErr   error                 // instead of setting it
-	before     int                   // promotions on record before the story
+	away       string                    // name of a fleet that is out of reach
+	unstaged   string                    // name of a fleet that cannot be staged
+	started    func()                    // when a refresh was started, before its answer
+	deaf       func(key string) bool     // whether the catalog does not answer
+	aliasSet   func()                    // before the alias is set
+	publishing func()                    // before the image is published
+	aliasErr   error                     // instead of setting it
+	aliasFails func(target string) error // instead of setting it there
+	missing    string                    // target in which the image cannot be had
+	before     int                       // promotions on record before the story
 }
 
 func member(name string) promote.Member {

@@ -140,7 +140,7 @@ func (p *Promoter) stay(ctx context.Context, plan Plan) (Outcome, error) {
 	d, err := p.newDrive(ctx, plan.Promotion, Active{}, nil)
 	if err == nil && d.linked() {
 		if err = d.channels.Holds(ctx, plan.Promotion); err == nil {
-			err = d.tryAlias(ctx)
+			_, err = d.tryAlias(ctx, following{})
 		}
 	}
 	if err != nil {
