@@ -26,19 +26,20 @@ func (s *Service) attachInstances(_ context.Context, c *wire.Call, in *as.Attach
 		if len(in.InstanceIds) == 0 || len(in.InstanceIds) > maxAttach {
 			return invalid("You can attach between 1 and %d instances in one request.", maxAttach)
 		}
-		for _, id := range in.InstanceIds {
+		ids := once(in.InstanceIds)
+		for _, id := range ids {
 			if err := attachable(r, g, id); err != nil {
 				return err
 			}
 		}
-		n, from := int32(len(in.InstanceIds)), aws.ToInt32(g.DesiredCapacity) //nolint:gosec // bounded above
+		n, from := int32(len(ids)), aws.ToInt32(g.DesiredCapacity) //nolint:gosec // bounded above
 		if from+n > *g.MaxSize {
 			return invalid("AutoScalingGroup %s has min-size=%d, max-size=%d, and desired-size=%d. To attach %d instances, please update the AutoScalingGroup sizes appropriately.",
 				aws.ToString(g.AutoScalingGroupName), *g.MinSize, *g.MaxSize, from, n)
 		}
 		l := s.lookNow(r, g)
-		for i, id := range in.InstanceIds {
-			l.adopt(r.Instances.Edit(id), from+int32(i))
+		for i, id := range ids {
+			l.adopt(r.Instances.Edit(id), from+int32(i)) //nolint:gosec // bounded above
 		}
 		g.DesiredCapacity = aws.Int32(from + n)
 		return nil

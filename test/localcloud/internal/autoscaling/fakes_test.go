@@ -147,8 +147,8 @@ func (f *ec2Fake) resume() {
 			next := map[ec2types.InstanceStateName]ec2types.InstanceStateName{
 				ec2types.InstanceStateNamePending: ec2types.InstanceStateNameRunning, ec2types.InstanceStateNameShuttingDown: ec2types.InstanceStateNameTerminated,
 			}[in.State.Name]
-			if next != "" {
-				f.store.Clock().AfterFunc(f.boot, func() { f.set(id, next, "", "") })
+			if from := in.State.Name; next != "" {
+				f.store.Clock().AfterFunc(f.boot, func() { f.set(id, next, from, "") })
 			}
 		}
 		return nil

@@ -184,10 +184,10 @@ func (s *Service) setInstanceProtection(_ context.Context, c *wire.Call, in *as.
 	})
 }
 
-// members returns instances of a group for changing them.
+// members returns instances of a group for changing them: each once, however often a request names it.
 func members(g *state.Group, ids []string) ([]*state.Member, error) {
 	var all []*state.Member
-	for _, id := range ids {
+	for _, id := range once(ids) {
 		m := member(g, id)
 		if m == nil {
 			return nil, notOfGroup(id, aws.ToString(g.AutoScalingGroupName))
@@ -195,6 +195,17 @@ func members(g *state.Group, ids []string) ([]*state.Member, error) {
 		all = append(all, m)
 	}
 	return all, nil
+}
+
+// once returns a list without what was there before.
+func once(ids []string) []string {
+	var all []string
+	for _, id := range ids {
+		if !slices.Contains(all, id) {
+			all = append(all, id)
+		}
+	}
+	return all
 }
 
 // move is a request that takes instances through a state of their own, each with an activity.

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	astypes "github.com/aws/aws-sdk-go-v2/service/autoscaling/types"
 
 	"github.com/iibake/iibake/test/localcloud/internal/state"
 )
@@ -140,7 +141,9 @@ func (l *look) unbalanced(count int) bool {
 		return false
 	}
 	for i := range g.Members {
-		if m := &g.Members[i]; !inService(m) || unwell(m) || aws.ToBool(m.ProtectedFromScaleIn) {
+		if m := &g.Members[i]; m.LifecycleState == astypes.LifecycleStateStandby {
+			continue // nothing is under way with it, and it is no capacity
+		} else if !inService(m) || unwell(m) || aws.ToBool(m.ProtectedFromScaleIn) {
 			return false
 		}
 	}

@@ -228,7 +228,7 @@ func (w *world) restart() {
 	_ = records.View(region, func(old *state.Region) error {
 		return w.store.Update(region, func(r *state.Region) error {
 			r.Groups, r.Refreshes, r.Instances = old.Groups, old.Refreshes, old.Instances
-			r.LaunchTemplates, r.Subnets, r.TargetGroups = old.LaunchTemplates, old.Subnets, old.TargetGroups
+			r.LaunchTemplates, r.Subnets, r.TargetGroups, r.Alarms = old.LaunchTemplates, old.Subnets, old.TargetGroups, old.Alarms
 			return nil
 		})
 	})
