@@ -236,13 +236,14 @@ func (v Images) packages(ctx context.Context, key, of string) ([]Package, error)
 	return list, nil
 }
 
-// RecordBase puts the packages that a foreign disk brings along; disk is the digest of its file.
+// RecordBase puts the packages that a foreign disk brings along; disk is the digest of its file. What is on record stays, also where
+// another release of iibake finds something else.
 func (v Images) RecordBase(ctx context.Context, disk Digest, packages []Package) error {
 	list, err := encodePackages(packages)
 	if err != nil {
 		return fmt.Errorf("packages of disk %s: %w", disk.Short(), err)
 	}
-	if err := v.c.Put(ctx, basesPrefix+disk.Hex(), list); err != nil {
+	if err := v.c.Put(ctx, basesPrefix+disk.Hex(), list); err != nil && !errors.Is(err, catalog.ErrExists) {
 		return fmt.Errorf("packages of disk %s: %w", disk.Short(), err)
 	}
 	return nil

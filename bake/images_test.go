@@ -246,8 +246,8 @@ func TestBasePackages(t *testing.T) {
 	if _, err := images.Base(t.Context(), disk); !errors.Is(err, catalog.ErrNotFound) {
 		t.Errorf("got %v", err)
 	}
-	for range 2 {
-		if err := images.RecordBase(t.Context(), disk, want); err != nil {
+	for _, list := range [][]bake.Package{want, want, append([]bake.Package{{Name: "b", Version: "1", Arch: "all"}}, want...)} {
+		if err := images.RecordBase(t.Context(), disk, list); err != nil {
 			t.Fatal(err)
 		}
 	}

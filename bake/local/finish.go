@@ -2,12 +2,14 @@ package local
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
 	"golang.org/x/sync/errgroup"
 
 	"github.com/iibake/iibake/bake"
+	"github.com/iibake/iibake/bake/catalog"
 	"github.com/iibake/iibake/bake/disk"
 	"github.com/iibake/iibake/bake/local/internal/hygiene"
 	"github.com/iibake/iibake/bake/local/internal/inspect"
@@ -87,19 +89,34 @@ func (w *work) record(ctx context.Context, sealed bake.Digest, content inspect.C
 		return bake.Image{}, err
 	}
 	now := w.b.Now().UTC()
-	version, err := w.b.Images.NextVersion(ctx, w.t.Name, w.b.Commit, now)
-	if err != nil {
-		return bake.Image{}, err
-	}
-	img, err := w.b.Images.Record(ctx, bake.Image{
-		Ref:  bake.Ref{Name: w.t.Name, Version: version.String()},
-		Arch: w.t.Arch, Key: w.keys.Bake, Disk: sealed, Size: bake.Size(m.Size), Stored: bake.Size(m.Stored()),
+	img := bake.Image{
+		Ref: bake.Ref{Name: w.t.Name}, Arch: w.t.Arch, Key: w.keys.Bake, Disk: sealed, Size: bake.Size(m.Size), Stored: bake.Size(m.Stored()),
 		Parent: w.source.Parent, Source: w.source,
 		Repo: w.b.Commit.Repo, Commit: w.b.Commit.Hash, Dirty: w.b.Commit.Dirty, Author: w.b.Commit.Author, By: w.b.By, Template: w.t.File,
 		Created: now, Took: bake.Duration(time.Since(w.started)), Archives: content.Archives, Steps: w.steps,
-	}, content.Packages)
+	}
+	recorded, err := w.b.recordNext(ctx, img, content.Packages)
 	if err != nil {
 		return bake.Image{}, fmt.Errorf("the image is baked but could not be recorded: %w", err)
 	}
-	return img, nil
+	return recorded, nil
+}
+
+// recordTries bounds how often somebody else may be first with a version.
+const recordTries = 10
+
+// recordNext records img under the next version that is free. A catalog may be shared with other machines, which know nothing of our lock.
+func (b *Builder) recordNext(ctx context.Context, img bake.Image, packages []bake.Package) (bake.Image, error) {
+	for range recordTries {
+		version, err := b.Images.NextVersion(ctx, img.Name, b.Commit, img.Created)
+		if err != nil {
+			return bake.Image{}, err
+		}
+		img.Version = version.String()
+		recorded, err := b.Images.Record(ctx, img, packages)
+		if !errors.Is(err, catalog.ErrExists) {
+			return recorded, err
+		}
+	}
+	return bake.Image{}, fmt.Errorf("%s: %w", img.Ref, catalog.ErrExists)
 }
