@@ -1,0 +1,84 @@
+package s3
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"slices"
+	"strings"
+
+	"github.com/aws/smithy-go"
+)
+
+// Why a bucket cannot be used, so that a command can say what helps.
+var (
+	// ErrBucket is wrapped when there is no such bucket.
+	ErrBucket = errors.New("no such bucket")
+	// ErrDenied is wrapped when the caller lacks a permission; the error names it.
+	ErrDenied = errors.New("permission denied")
+	// ErrCredentials is wrapped when there are no credentials, when they are wrong, and when they have expired.
+	ErrCredentials = errors.New("no valid credentials")
+	// ErrNetwork is wrapped when the endpoint cannot be reached.
+	ErrNetwork = errors.New("cannot reach the endpoint")
+)
+
+// explain says why a call failed, and what to do.
+func (b *bucket) explain(err error) error {
+	if err == nil || errors.Is(err, context.Canceled) {
+		return err
+	}
+	api := smithy.APIError(nil)
+	if !errors.As(err, &api) {
+		return explainTransport(err)
+	}
+	switch code := api.ErrorCode(); {
+	case code == "NoSuchBucket":
+		return fmt.Errorf("%w: %s: create it, for example by aws s3 mb s3://%s, or mend the address: %w", ErrBucket, b.name, b.name, err)
+	case slices.Contains([]string{"ExpiredToken", "TokenRefreshRequired", "RequestExpired"}, code):
+		return fmt.Errorf("%w: they have expired: log in again, then go on: %w", ErrCredentials, err)
+	case slices.Contains([]string{"AccessDenied", "Forbidden", "AllAccessDisabled", "AccountProblem"}, code):
+		return fmt.Errorf("%w: %s: %w", ErrDenied, b.permission(err), err)
+	case slices.Contains([]string{"InvalidAccessKeyId", "SignatureDoesNotMatch", "InvalidToken", "AuthorizationHeaderMalformed", "CredentialsNotSupported"}, code):
+		return fmt.Errorf("%w: %w", ErrCredentials, err)
+	case code == "RequestTimeTooSkewed":
+		return fmt.Errorf("this machine's clock is wrong: set it, for example by NTP: %w", err)
+	case code == "PermanentRedirect", code == "MovedPermanently":
+		return fmt.Errorf("bucket %s is in another region: set AWS_REGION: %w", b.name, err)
+	case code == "NotImplemented":
+		return fmt.Errorf("bucket %s: conditional writes are missing, without which a catalog is not safe: use a bucket of Amazon S3: %w", b.name, err)
+	}
+	return err
+}
+
+func explainTransport(err error) error {
+	opErr, slow, text := (*net.OpError)(nil), net.Error(nil), err.Error()
+	switch {
+	case strings.Contains(text, "get credentials"), strings.Contains(text, "failed to refresh cached credentials"):
+		return fmt.Errorf("%w: set AWS_PROFILE, or log in: %w", ErrCredentials, err)
+	case errors.As(err, &opErr), errors.As(err, &slow) && slow.Timeout():
+		return fmt.Errorf("%w: %w", ErrNetwork, err)
+	}
+	return err
+}
+
+// permission names what a call needs.
+func (b *bucket) permission(err error) string {
+	bucket, objects := "arn:aws:s3:::"+b.name, "arn:aws:s3:::"+b.name+"/"+b.prefix+"*"
+	operation := (*smithy.OperationError)(nil)
+	if !errors.As(err, &operation) {
+		return "s3:GetObject and s3:PutObject on " + objects + ", s3:ListBucket on " + bucket
+	}
+	switch operation.Operation() {
+	case "ListObjectsV2":
+		return "s3:ListBucket on " + bucket
+	case "PutObject":
+		return "s3:PutObject on " + objects
+	}
+	return "s3:GetObject on " + objects + ", and s3:ListBucket on " + bucket + ", without which S3 does not say that a key is missing"
+}
+
+func hasCode(err error, code string) bool {
+	api := smithy.APIError(nil)
+	return errors.As(err, &api) && api.ErrorCode() == code
+}
