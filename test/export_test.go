@@ -40,3 +40,9 @@ func InGuest(ctx context.Context, client *ssh.Client, tests bake.Tests, files ma
 
 // ConsoleLog returns a writer that reports the lines of a console to a task.
 func ConsoleLog(task *bake.Task) io.Writer { return &consoleLog{task: task} }
+
+// Restart asks the guest at the other end of a connection to reboot.
+func Restart(ctx context.Context, client *ssh.Client, limit time.Duration, reset, gone <-chan struct{}) error {
+	t := &trial{tests: bake.Tests{Boot: bake.Boot{Timeout: bake.Duration(limit)}}}
+	return t.restart(ctx, client, reset, gone)
+}

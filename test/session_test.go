@@ -22,7 +22,7 @@ import (
 // guest is what a machine does when it is told to make its checks; it returns the exit status.
 type guest func(in io.Reader, out, stderr io.Writer) uint32
 
-// connect returns a connection to an SSH server that runs g whatever it is asked to run.
+// connect returns a connection to an SSH server that runs g whatever it is asked to run. Without g it answers nothing any more.
 func connect(t *testing.T, g guest) *ssh.Client {
 	t.Helper()
 	_, key, err := ed25519.GenerateKey(rand.Reader)
@@ -65,6 +65,9 @@ func answer(conn net.Conn, key ssh.Signer, g guest) {
 		return
 	}
 	go ssh.DiscardRequests(requests)
+	if g == nil {
+		return
+	}
 	for c := range channels {
 		channel, requests, err := c.Accept()
 		if err != nil {
@@ -152,6 +155,32 @@ func TestCheckThatHangsIsNamed(t *testing.T) {
 	}
 	if last := told[len(told)-1]; last != "fail test bios: goss did not end within 300ms" {
 		t.Errorf("reported %q", told)
+	}
+}
+
+func TestRestart(t *testing.T) {
+	shut := make(chan struct{})
+	close(shut)
+	refuse := func(_ io.Reader, _, stderr io.Writer) uint32 {
+		_, _ = fmt.Fprintln(stderr, "sudo: a password is required")
+		return 1
+	}
+	for name, c := range map[string]struct {
+		guest       guest
+		reset, gone chan struct{}
+		want        string
+	}{
+		"a reboot":    {guest: refuse, reset: shut},
+		"a power off": {guest: refuse, gone: shut, want: "powered off instead"},
+		"a refusal":   {guest: refuse, want: "did not shut down for its reboot within 300ms"},
+		"a hung one":  {want: "did not shut down for its reboot within 300ms"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			err := test.Restart(t.Context(), connect(t, c.guest), 300*time.Millisecond, c.reset, c.gone)
+			if (err == nil) != (c.want == "") || !strings.Contains(fmt.Sprint(err), c.want) {
+				t.Errorf("error = %v", err)
+			}
+		})
 	}
 }
 

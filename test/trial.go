@@ -137,7 +137,7 @@ func (t *trial) reboot(ctx context.Context, client *ssh.Client, boot string) *ss
 	task := t.task("reboot " + boot)
 	t.serial.log(task)
 	start := time.Now()
-	if err := t.restart(ctx, client); err != nil {
+	if err := t.restart(ctx, client, t.machine.Restarted(), t.machine.Done()); err != nil {
 		t.add(boot, Result{Name: "reboot", Status: Fail, Detail: err.Error(), Took: bake.Duration(time.Since(start))})
 		_ = task.End(err)
 		return nil
@@ -146,26 +146,35 @@ func (t *trial) reboot(ctx context.Context, client *ssh.Client, boot string) *ss
 	return t.reach(ctx, task, boot+rebooted, time.Now())
 }
 
-// restart asks the guest to reboot and waits until the machine is reset.
-func (t *trial) restart(ctx context.Context, client *ssh.Client) error {
-	reset := t.machine.Restarted()
+// restart asks the guest to reboot and waits until the machine is reset, or gone.
+func (t *trial) restart(ctx context.Context, client *ssh.Client, reset, gone <-chan struct{}) error {
+	var stderr tail
+	asked := make(chan error, 1)
+	go func() { asked <- ask(client, &stderr) }() // ends with the connection at the latest: a guest that hangs answers nothing
+	limit := time.After(time.Duration(t.tests.Boot.Timeout))
+	for {
+		select {
+		case err := <-asked:
+			if err != nil {
+				return fmt.Errorf("reboot: %w", err)
+			}
+		case <-reset:
+			return nil
+		case <-gone:
+			return errors.New("the machine powered off instead of rebooting")
+		case <-limit:
+			return fmt.Errorf("the machine did not shut down for its reboot within %s%s", t.tests.Boot.Timeout, stderr.after(": "))
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+}
+
+func ask(client *ssh.Client, stderr *tail) error {
 	session, err := client.NewSession()
 	if err != nil {
-		return fmt.Errorf("reboot: %w", err)
+		return err
 	}
-	var stderr tail
-	session.Stderr = &stderr
-	if err := session.Start("sudo -n reboot"); err != nil {
-		return fmt.Errorf("reboot: %w", err)
-	}
-	select {
-	case <-reset:
-		return nil
-	case <-t.machine.Done():
-		return errors.New("the machine powered off instead of rebooting")
-	case <-time.After(time.Duration(t.tests.Boot.Timeout)):
-		return fmt.Errorf("the machine did not shut down for its reboot within %s%s", t.tests.Boot.Timeout, stderr.after(": "))
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
+	session.Stderr = stderr
+	return session.Start("sudo -n reboot")
 }

@@ -149,6 +149,23 @@ func TestVerdictWithoutHead(t *testing.T) {
 	}
 }
 
+// Verify tells of a record that is missing; a verdict finds its place all the same.
+func TestVerdictBehindAGap(t *testing.T) {
+	c := openCatalog(t)
+	v := sample()
+	v.Console = nil
+	if err := c.Put(t.Context(), "verdicts/"+v.Image.Name+"/"+v.Image.Version+"/000002", []byte("{}")); err != nil {
+		t.Fatal(err)
+	}
+	verdicts := test.NewVerdicts(c)
+	if err := verdicts.Record(t.Context(), v); err != nil {
+		t.Fatal(err)
+	}
+	if list, err := verdicts.List(t.Context(), v.Image); err != nil || len(list) != 2 || !reflect.DeepEqual(list[1], v) {
+		t.Errorf("got %+v, %v", list, err)
+	}
+}
+
 func TestJUnitGolden(t *testing.T) {
 	got, err := test.JUnit(sample())
 	if err != nil {

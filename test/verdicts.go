@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 
 	"github.com/iibake/iibake/bake"
@@ -47,7 +48,11 @@ func (v Verdicts) put(ctx context.Context, r bake.Ref, body []byte) (string, err
 		if err != nil {
 			return "", err
 		}
-		number := fmt.Sprintf("%06d", len(keys)+1) // records are never removed
+		last := 0
+		for _, key := range keys { // sorted
+			last, _ = strconv.Atoi(strings.TrimPrefix(key, verdictPrefix(r)))
+		}
+		number := fmt.Sprintf("%06d", last+1)
 		if err := v.c.Put(ctx, verdictPrefix(r)+number, body); !errors.Is(err, catalog.ErrExists) {
 			return number, err
 		}

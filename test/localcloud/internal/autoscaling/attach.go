@@ -39,7 +39,7 @@ func (s *Service) attachInstances(_ context.Context, c *wire.Call, in *as.Attach
 		}
 		l := s.lookNow(r, g)
 		for i, id := range ids {
-			l.adopt(r.Instances.Edit(id), from+int32(i)) //nolint:gosec // bounded above
+			l.adopt(r.Instances.Edit(id), from+int32(i))
 		}
 		g.DesiredCapacity = aws.Int32(from + n)
 		return nil

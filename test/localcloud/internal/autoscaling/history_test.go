@@ -515,15 +515,12 @@ func (h *history) settled(r *state.Region, g *state.Group) {
 	ids := map[string]bool{}
 	for _, m := range g.Members {
 		ids[*m.InstanceId] = true
-		switch m.LifecycleState {
-		case astypes.LifecycleStateInService:
-			zones[*m.AvailabilityZone]++
-			if *m.HealthStatus != "Healthy" {
-				h.t.Errorf("%s is %s", *m.InstanceId, *m.HealthStatus)
-			}
-		case astypes.LifecycleStateStandby:
-		default:
-			h.t.Errorf("%s is %s", *m.InstanceId, m.LifecycleState)
+		if m.LifecycleState == astypes.LifecycleStateStandby {
+			continue
+		}
+		zones[*m.AvailabilityZone]++
+		if m.LifecycleState != astypes.LifecycleStateInService || *m.HealthStatus != "Healthy" {
+			h.t.Errorf("%s is %s and %s", *m.InstanceId, m.LifecycleState, *m.HealthStatus)
 		}
 	}
 	if a, b := zones["us-east-1a"], zones["us-east-1b"]; a+b != int(*g.DesiredCapacity) || max(a, b)-min(a, b) > 1 || g.ActiveRefresh != "" {
