@@ -39,11 +39,11 @@ func (j Judge) Judge(ctx context.Context, img bake.Image, t bake.Template, r bak
 
 func (j Judge) judge(ctx context.Context, img bake.Image, t bake.Template, r bake.Reporter) (_ Verdict, err error) {
 	start := time.Now()
-	key, err := Key(t)
+	files, err := gossFiles(t)
 	if err != nil {
 		return Verdict{}, err
 	}
-	files, err := gossFiles(t)
+	key, err := keyOf(t.Tests, files) // of the very files that judge
 	if err != nil {
 		return Verdict{}, err
 	}

@@ -13,8 +13,12 @@ func Key(t bake.Template) (bake.Digest, error) {
 	if err != nil {
 		return "", fmt.Errorf("tests of %s: %w", t.Name, err)
 	}
+	return keyOf(t.Tests, files)
+}
+
+func keyOf(tests bake.Tests, files map[string][]byte) (bake.Digest, error) {
 	return bake.DigestJSON(struct {
 		Tests bake.Tests
 		Files map[string][]byte
-	}{t.Tests, files})
+	}{tests, files})
 }
