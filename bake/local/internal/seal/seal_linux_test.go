@@ -184,6 +184,21 @@ func TestLinksAreNotFollowed(t *testing.T) {
 	}
 }
 
+// Older installations and some images have a link in the place of the machine's identity, also to where there is nothing.
+func TestIdentityBehindALink(t *testing.T) {
+	for _, target := range []string{"/var/lib/dbus/machine-id", "../var/lib/dbus/machine-id", "/run/machine-id"} {
+		disk := sandboxtest.Disk(t, 64<<20, sandboxtest.Files{"etc/machine-id": "->" + target, "var/lib/dbus/machine-id": "0123"})
+		run(t, disk)
+		got := contents(t, disk)
+		if id, ok := got["etc/machine-id"]; !ok || id != "" {
+			t.Errorf("link to %s: machine-id is %q, %v", target, id, ok)
+		}
+		if id, ok := got["var/lib/dbus/machine-id"]; ok {
+			t.Errorf("link to %s: that of D-Bus is %q", target, id)
+		}
+	}
+}
+
 func TestServerWithoutHostKeysIsNoted(t *testing.T) {
 	files := sandboxtest.Files{"usr/sbin/sshd": "x"}
 	if log := run(t, sandboxtest.Disk(t, 64<<20, files)); len(log) != 1 || !strings.Contains(log[0], "host keys") {

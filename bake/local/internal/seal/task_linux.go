@@ -93,6 +93,10 @@ func (s sealer) identity() error {
 		return err
 	case info.Mode().IsRegular() && info.Size() == 0:
 		return nil
+	case info.Mode()&fs.ModeSymlink != 0: // to another package's file, or one that is there at run time only
+		if err := s.root.Remove(id); err != nil {
+			return err
+		}
 	}
 	return s.root.WriteFile(id, nil, 0o444)
 }
