@@ -46,3 +46,6 @@ func Restart(ctx context.Context, client *ssh.Client, limit time.Duration, reset
 	t := &trial{tests: bake.Tests{Boot: bake.Boot{Timeout: bake.Duration(limit)}}}
 	return t.restart(ctx, client, reset, gone)
 }
+
+// Full returns an error where there is no room in a folder for what a machine writes.
+func Full(dir string) error { return full(dir) }

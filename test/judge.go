@@ -1,6 +1,7 @@
 package test
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -10,6 +11,7 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
+	"golang.org/x/sys/unix"
 
 	"github.com/iibake/iibake/bake"
 	"github.com/iibake/iibake/bake/disk"
@@ -111,11 +113,7 @@ func (j Judge) guest(arch bake.Arch) (string, error) {
 func (j Judge) materialise(ctx context.Context, img bake.Image, r bake.Reporter) (_ *os.File, err error) {
 	task := bake.StartTask(r, img.Name, "test disk", nil)
 	defer func() { err = task.End(err) }()
-	dir := j.Scratch
-	if dir == "" {
-		dir = "/var/tmp"
-	}
-	f, err := disk.Scratch(dir)
+	f, err := disk.Scratch(j.scratch())
 	if err != nil {
 		return nil, err
 	}
@@ -123,6 +121,28 @@ func (j Judge) materialise(ctx context.Context, img bake.Image, r bake.Reporter)
 		return nil, errors.Join(err, f.Close())
 	}
 	return f, nil
+}
+
+// scratch is where the disk and what the machine writes are for a while.
+func (j Judge) scratch() string { return cmp.Or(j.Scratch, "/var/tmp") }
+
+// leastRoom is less than what a machine that works needs at any moment.
+const leastRoom = bake.MiB
+
+// full returns an error where the filesystem of a folder has no room left. A machine is told of I/O errors then, as if its disk were broken.
+func full(dir string) error {
+	var st unix.Statfs_t
+	if err := unix.Statfs(dir, &st); err != nil {
+		return fmt.Errorf("room in %s: %w", dir, err)
+	}
+	free := st.Bavail
+	if os.Geteuid() == 0 {
+		free = st.Bfree // what is kept for root, too
+	}
+	if bake.Size(free)*bake.Size(st.Bsize) >= leastRoom { //nolint:gosec,unconvert // the types differ between systems
+		return nil
+	}
+	return fmt.Errorf("the filesystem of %s is full, so that what failed says nothing of the image: make room there and test the image again", dir)
 }
 
 // failed reports whether any of the results failed.

@@ -53,6 +53,9 @@ func (t *trial) run(ctx context.Context) (err error) {
 		}
 	}
 	if failed(t.results) {
+		if err := full(t.judge.scratch()); err != nil {
+			return err
+		}
 		t.console = append([]string{"serial console of the boot by " + boot + ":"}, t.machine.Console(consoleKept)...)
 	}
 	return context.Cause(ctx)
