@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/iibake/iibake/bake"
@@ -53,8 +54,8 @@ func accelerator(ctx context.Context, exe string, a bake.Arch, scratch string) s
 // probeNote returns the file that the outcome is kept in, and what it was found out about: this boot of this host, and
 // this very QEMU.
 func probeNote(exe string) (path, key string) {
-	dir, err := os.UserCacheDir()
-	if err != nil {
+	dir := noteFolder()
+	if dir == "" {
 		return "", ""
 	}
 	boot, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
@@ -67,6 +68,26 @@ func probeNote(exe string) (path, key string) {
 	}
 	key = fmt.Sprintf("%s %s %d %d", strings.TrimSpace(string(boot)), exe, info.Size(), info.ModTime().UnixNano())
 	return filepath.Join(dir, "iibake", "accelerator-"+filepath.Base(exe)), key
+}
+
+// noteFolder returns the folder that notes go below, or "" where there is none: the user's cache, but not where sudo has left us the home of
+// somebody else, who could not use a cache that root has made.
+func noteFolder() string {
+	dir, err := os.UserCacheDir()
+	if err != nil {
+		return ""
+	}
+	info, err := os.Stat(dir)
+	if errors.Is(err, os.ErrNotExist) {
+		info, err = os.Stat(filepath.Dir(dir))
+	}
+	if err != nil {
+		return ""
+	}
+	if st, ok := info.Sys().(*syscall.Stat_t); ok && int(st.Uid) != os.Geteuid() {
+		return "/run" // until the next boot is as long as a note lasts; who is not root makes none
+	}
+	return dir
 }
 
 // writeNote replaces the note. Without it the next machine starts a little later: failing is no error.

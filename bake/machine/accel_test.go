@@ -53,3 +53,25 @@ func TestAcceleratorIsProbedOnce(t *testing.T) {
 		}
 	}
 }
+
+// Under sudo --preserve-env the home is that of the user. A ~/.cache that root has made there would be one that the user cannot use.
+func TestNotesOfRootAreNotAtTheUsers(t *testing.T) {
+	home := t.TempDir()
+	t.Setenv("XDG_CACHE_HOME", "")
+	t.Setenv("HOME", home)
+	if got, want := machine.NoteFolder(), filepath.Join(home, ".cache"); got != want {
+		t.Errorf("in a home of our own: %s, want %s", got, want)
+	}
+	if err := os.Chown(home, os.Geteuid()+1, -1); err != nil {
+		t.Fatal(err)
+	}
+	if got := machine.NoteFolder(); got != "/run" {
+		t.Errorf("in that of somebody else: %s", got)
+	}
+	if err := os.Mkdir(filepath.Join(home, ".cache"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if got := machine.NoteFolder(); !strings.HasPrefix(got, home) {
+		t.Errorf("in a cache of our own: %s", got)
+	}
+}

@@ -42,6 +42,9 @@ func Probe(ctx context.Context, accel string, a bake.Arch, scratch string) error
 	return probe(ctx, exe, accel, a, scratch)
 }
 
+// NoteFolder returns where the outcome of a probe is kept.
+func NoteFolder() string { return noteFolder() }
+
 // PID returns the process that the machine runs in.
 func (m *Machine) PID() int { return m.current().process.pid }
 
