@@ -95,7 +95,7 @@ func (f following) open(missing error) bool {
 
 // left returns why the alias is not set everywhere.
 func (f following) left(missing error) error {
-	var all errorList
+	var all aliasErrors
 	for _, name := range slices.Sorted(maps.Keys(f)) {
 		if f[name] != nil {
 			all = append(all, f[name])
@@ -110,10 +110,10 @@ func (f following) left(missing error) error {
 	return all
 }
 
-// errorList is several errors in one line: a reason on record has no other.
-type errorList []error
+// aliasErrors is several errors in one line: a reason on record has no other.
+type aliasErrors []error
 
-func (l errorList) Error() string {
+func (l aliasErrors) Error() string {
 	var texts []string
 	for _, err := range l {
 		texts = append(texts, err.Error())
@@ -121,4 +121,4 @@ func (l errorList) Error() string {
 	return strings.Join(texts, "; ")
 }
 
-func (l errorList) Unwrap() []error { return l }
+func (l aliasErrors) Unwrap() []error { return l }

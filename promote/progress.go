@@ -55,7 +55,7 @@ func (d *drive) tell() {
 	now := d.c.Clock.Now()
 	for i, l := range d.legs {
 		if !l.busy {
-			d.view.Fleets[i] = l.progress(now)
+			d.view.Fleets[i] = l.progress()
 		}
 	}
 	view := d.view
@@ -64,7 +64,7 @@ func (d *drive) tell() {
 	d.c.Report(view)
 }
 
-func (l *leg) progress(now time.Time) FleetProgress {
+func (l *leg) progress() FleetProgress {
 	o := l.seen
 	f := FleetProgress{
 		Fleet: l.r.Fleet.Name, Wave: l.r.Wave, Phase: l.r.Phase, Percent: o.Percent, Old: o.Old, New: o.New, Healthy: o.Healthy, Desired: o.Desired,

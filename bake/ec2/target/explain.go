@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	"github.com/aws/smithy-go"
 
 	"github.com/iibake/iibake/bake"
@@ -24,10 +26,13 @@ var (
 	ErrClock = errors.New("this machine's clock is wrong")
 	// ErrNetwork is wrapped when the endpoint cannot be reached.
 	ErrNetwork = errors.New("cannot reach the endpoint")
+	// ErrThrottled is wrapped when an account is asked for too much, and was when it was asked again.
+	ErrThrottled = errors.New("the account is asked too much")
 )
 
-// Explain says why a call failed, in an error that wraps err and, where one of them is the reason, [ErrDenied], [ErrCredentials], [ErrClock] or
-// [ErrNetwork]. A permission that is missing will not come by waiting: that error wraps [bake.ErrRefused], too.
+// Explain says why a call failed: once, in a line, with what was called, and with AWS's message, code and request id. The error wraps err and,
+// where one of them is the reason, [ErrDenied], [ErrCredentials], [ErrClock], [ErrNetwork] or [ErrThrottled]. A permission that is missing
+// will not come by waiting: that error wraps [bake.ErrRefused], too. Where the call was made is for the caller to say.
 func Explain(err error) error {
 	action := ""
 	if operation := (*smithy.OperationError)(nil); errors.As(err, &operation) {
@@ -36,58 +41,103 @@ func Explain(err error) error {
 	return explain(err, action)
 }
 
+// callError is why a call failed.
+type callError struct {
+	text string
+	why  []error // what it wraps
+}
+
+func (e *callError) Error() string   { return e.text }
+func (e *callError) Unwrap() []error { return e.why }
+
+// getCredentials stands in an error of the SDK that has no credentials to sign with.
+const getCredentials = "get credentials"
+
 func expiredCodes() []string {
 	return []string{"ExpiredToken", "ExpiredTokenException", "RequestExpired"}
 }
 
 func explain(err error, action string) error {
-	if err == nil || errors.Is(err, context.Canceled) || isExplained(err) {
+	if err == nil || errors.Is(err, context.Canceled) {
 		return err
 	}
-	api := smithy.APIError(nil)
-	if !errors.As(err, &api) {
-		opErr, slow := (*net.OpError)(nil), net.Error(nil)
-		switch {
-		case strings.Contains(err.Error(), "get credentials"), strings.Contains(err.Error(), "failed to refresh cached credentials"):
-			return fmt.Errorf("%w: set AWS_PROFILE, or log in: %w", ErrCredentials, err)
-		case errors.As(err, &opErr), errors.As(err, &slow) && slow.Timeout():
-			return fmt.Errorf("%w: %w", ErrNetwork, err)
+	if known, ok := errors.AsType[*callError](err); ok {
+		if strings.Contains(err.Error(), getCredentials) { // another call was made for them, and that is what failed
+			return &callError{known.text, []error{err}}
 		}
 		return err
 	}
-	return explainCode(err, api, action)
+	if api := smithy.APIError(nil); errors.As(err, &api) {
+		return explainCode(err, api, action)
+	}
+	opErr, slow := (*net.OpError)(nil), net.Error(nil)
+	switch {
+	case strings.Contains(err.Error(), getCredentials), strings.Contains(err.Error(), "failed to refresh cached credentials"):
+		return because(err, ErrCredentials, action, "set AWS_PROFILE, or log in: "+innermost(err))
+	case errors.As(err, &opErr):
+		return because(err, ErrNetwork, action, short(opErr.Error())+tries(err))
+	case errors.As(err, &slow) && slow.Timeout():
+		return because(err, ErrNetwork, action, innermost(err)+tries(err))
+	}
+	return err
 }
 
-func isExplained(err error) bool {
-	return slices.ContainsFunc([]error{ErrDenied, ErrCredentials, ErrClock, ErrNetwork}, func(known error) bool { return errors.Is(err, known) })
+// because returns the error of a call that failed for a reason that is known.
+func because(err, reason error, action, text string) error {
+	return &callError{joined(reason.Error(), action, text), []error{reason, err}}
+}
+
+func joined(parts ...string) string {
+	return strings.Join(slices.DeleteFunc(parts, func(s string) bool { return s == "" }), ": ")
 }
 
 // explainCode tells apart what AWS says. The codes differ by service.
 func explainCode(err error, api smithy.APIError, action string) error {
 	code, text := api.ErrorCode(), api.ErrorMessage()
+	said := answer(err, code, text)
 	switch {
 	case slices.Contains(expiredCodes(), code) && !strings.Contains(text, "Signature"):
-		return fmt.Errorf("%w: they have expired: log in again, then go on: %w", ErrCredentials, err)
+		return because(err, ErrCredentials, "they have expired: log in again, then go on", joined(action, said))
 	case slices.Contains([]string{"RequestTimeTooSkewed", "RequestInTheFuture", "RequestExpired"}, code),
 		strings.Contains(text, "Signature expired"), strings.Contains(text, "Signature not yet current"):
-		return fmt.Errorf("%w: set it, for example by NTP: %w", ErrClock, err)
+		return because(err, ErrClock, "set it, for example by NTP", joined(action, said))
 	case slices.Contains([]string{"UnauthorizedOperation", "AccessDenied", "AccessDeniedException", "UnauthorizedException"}, code):
-		return fmt.Errorf("%w: %w: %s: %w", ErrDenied, bake.ErrRefused, permission(text, action), err)
+		return denied(err, code, text, action)
 	case slices.Contains([]string{
 		"AuthFailure", "InvalidClientTokenId", "UnrecognizedClientException", "SignatureDoesNotMatch", "IncompleteSignature", "MissingAuthenticationToken",
 	}, code):
-		return fmt.Errorf("%w: %w", ErrCredentials, err)
+		return because(err, ErrCredentials, action, said)
+	case retry.IsErrorThrottles(retry.DefaultThrottles).IsErrorThrottle(err) == aws.TrueTernary:
+		return because(err, ErrThrottled, action, said+tries(err))
 	}
-	return err
+	return &callError{joined(action, said+tries(err)), []error{err}}
 }
 
-// permission names what is missing: the action and the resource that the text of AWS names, or else the action that was called.
-func permission(text, action string) string {
-	if m := regexp.MustCompile(`not authorized to perform: (\S+?)(?: on resource: (\S+))?(?:[\s.]|$)`).FindStringSubmatch(text); m != nil {
-		action = m[1]
-		if m[2] != "" {
-			return action + " on " + m[2]
-		}
+// denied names what is missing: the action and the resource that the text of AWS names, or else the action that was called.
+func denied(err error, code, text, action string) error {
+	why := []error{ErrDenied, bake.ErrRefused, err}
+	m := regexp.MustCompile(`(?:User: (\S+) is )?not authorized to perform: (\S+?)(?: on resource: (\S+?))?(?:[\s.]+(.*))?$`).FindStringSubmatch(short(text))
+	if m == nil {
+		return &callError{joined(ErrDenied.Error(), action, answer(err, code, text)), why}
 	}
-	return action
+	who, what, on, cause := m[1], m[2], m[3], m[4]
+	if on != "" {
+		what += " on " + on
+	}
+	if who != "" {
+		what += ", for " + who
+	}
+	return &callError{joined(ErrDenied.Error(), what, answer(err, code, cause)), why}
+}
+
+// answer returns what AWS said, with its code, and the name that its support knows it by.
+func answer(err error, code, text string) string {
+	named := code
+	if id := requestID(err); id != "" {
+		named += ", request " + id
+	}
+	if text = short(text); text == "" {
+		return named
+	}
+	return fmt.Sprintf("%s (%s)", text, named)
 }

@@ -61,7 +61,7 @@ func (id *identity) prove(ctx context.Context, s *Set, spec Spec) error {
 	who, err := STS(newTarget(s, spec, id, at)).GetCallerIdentity(within, &sts.GetCallerIdentityInput{})
 	switch {
 	case err != nil && within.Err() != nil && ctx.Err() == nil:
-		return fmt.Errorf("%w: no answer within %s: %w", ErrNetwork, proveTime, err)
+		return because(err, ErrNetwork, "no answer within "+proveTime.String(), innermost(err))
 	case err != nil:
 		return err
 	}

@@ -91,7 +91,7 @@ func (s *Set) Get(ctx context.Context, name string) (*Target, error) {
 	}
 	t, err := s.open(ctx, spec)
 	if err != nil {
-		return nil, fmt.Errorf("target %s: %w", name, err)
+		return nil, fmt.Errorf("target %s: %w", name, Terse(err))
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
