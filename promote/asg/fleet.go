@@ -51,7 +51,7 @@ func (f *Fleet) fail(err error) error {
 	if err == nil {
 		return nil
 	}
-	if !errors.Is(err, bake.ErrRefused) && hasCode(err, finalCodes()...) && !notYet(err) {
+	if !errors.Is(err, bake.ErrRefused) && hasCode(err, finalCodes()...) && !errors.Is(err, errLag) {
 		err = fmt.Errorf("%w: %w", bake.ErrRefused, err)
 	}
 	return fmt.Errorf("group %s in %s of %s: %w", f.m.Group, f.t.Region, f.t.Account, err)
@@ -65,10 +65,28 @@ func finalCodes() []string {
 	}
 }
 
-// notYet reports whether Auto Scaling does not know a launch template version that was made a moment ago. AWS promises no more than that it
-// will.
+// errLag is wrapped in an error of AWS that goes away by waiting a little, and looks as if it did not.
+var errLag = errors.New("AWS may not know of it yet")
+
+// lagging says so of an error, if it is one, while the time for it is not over.
+func lagging(recent bool, err error) error {
+	if recent && notYet(err) {
+		return fmt.Errorf("%w: %w", errLag, err)
+	}
+	return err
+}
+
+// notYet reports whether Auto Scaling does not know a launch template version or an image, or EC2 a version, that was made a moment ago.
 func notYet(err error) bool {
-	return hasCode(err, "ValidationError") && strings.Contains(err.Error(), "Could not find the specified version")
+	if hasCode(err, "InvalidLaunchTemplateId.VersionNotFound", "InvalidAMIID.NotFound") {
+		return true
+	}
+	text := ""
+	if err != nil {
+		text = err.Error()
+	}
+	return hasCode(err, "ValidationError") &&
+		(strings.Contains(text, "Could not find the specified version") || strings.Contains(text, "The image id '[ami-"))
 }
 
 func hasCode(err error, codes ...string) bool {

@@ -2,6 +2,7 @@ package asg
 
 import (
 	"context"
+	"fmt"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -28,6 +29,9 @@ func (f *Fleet) observe(ctx context.Context, r promote.Rollout) (promote.Observa
 	refresh, err := f.own(ctx, r)
 	if err != nil {
 		return promote.Observation{}, err
+	}
+	if refresh == nil && r.Refresh != "" && f.recent(r) {
+		return promote.Observation{}, fmt.Errorf("instance refresh %s: %w", r.Refresh, errLag)
 	}
 	g, err := f.group(ctx) // after the refresh: of one that has ended nothing moves any more
 	if err != nil {

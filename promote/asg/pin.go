@@ -39,5 +39,5 @@ func (f *Fleet) pin(ctx context.Context, r promote.Rollout, g *group) (config, e
 	_, err = target.AutoScaling(f.t).UpdateAutoScalingGroup(ctx, &autoscaling.UpdateAutoScalingGroupInput{
 		AutoScalingGroupName: g.AutoScalingGroupName, LaunchTemplate: pinned.template, MixedInstancesPolicy: pinned.policy,
 	})
-	return pinned, err
+	return pinned, lagging(f.recent(r), err)
 }

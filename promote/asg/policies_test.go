@@ -126,29 +126,6 @@ func TestDenied(t *testing.T) {
 	}
 }
 
-// A launch template version that Auto Scaling does not see yet is worth another try.
-func TestAVersionThatIsNotSeenYet(t *testing.T) {
-	w := newWorld(t, "")
-	w.addGroup(2)
-	ok(t, w.cloud.SetFaults(localcloud.Document{Name: "faults", Text: []byte(`
-version: 1
-rules:
-- match: { operation: StartInstanceRefresh, times: 1 }
-  do: { error: { status: 400, code: ValidationError, message: "You must use a valid fully-formed launch template. Could not find the specified version 2 for the launch template with ID lt-1." } }
-`)}))
-	f := w.fleet(strategy())
-	r, err := f.Stage(t.Context(), w.rollout(strategy()))
-	ok(t, err)
-	if _, err = f.Start(t.Context(), r); err == nil || errors.Is(err, bake.ErrRefused) {
-		t.Fatalf("got %v", err)
-	}
-	r, err = f.Start(t.Context(), r)
-	ok(t, err)
-	if h := w.follow(f, r, nil); h.last.State != promote.Succeeded || len(w.refreshes()) != 1 {
-		t.Errorf("got %+v", h.last)
-	}
-}
-
 // One fleet may be asked by many at once.
 func TestManyAsk(t *testing.T) {
 	w := newWorld(t, "")

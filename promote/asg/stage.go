@@ -79,6 +79,9 @@ func byVersion(places []place) [][]place {
 // move finds or makes the version that the uses of one version go to.
 func (f *Fleet) move(ctx context.Context, r promote.Rollout, part []place) (promote.Move, error) {
 	v := part[0].version
+	if v == nil && f.recent(r) { // it may have been pinned a moment ago
+		return promote.Move{}, fmt.Errorf("launch template %s has no version %s: %w", part[0].use.template, part[0].use.version, errLag)
+	}
 	if v == nil {
 		return promote.Move{}, fmt.Errorf("%w: launch template %s has no version %s any more", bake.ErrRefused, part[0].use.template, part[0].use.version)
 	}
@@ -137,7 +140,7 @@ func (f *Fleet) newVersion(ctx context.Context, r promote.Rollout, v *version, a
 		VersionDescription: aws.String(fmt.Sprintf("%.*s", maxDescription, text+": "+r.To.String()+author(r))),
 	})
 	if err != nil {
-		return "", fmt.Errorf("new version of launch template %s: %w", v.name, err)
+		return "", fmt.Errorf("new version of launch template %s: %w", v.name, lagging(f.recent(r), err))
 	}
 	return versionOf(*out.LaunchTemplateVersion).number, nil
 }

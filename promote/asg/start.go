@@ -33,35 +33,33 @@ func (f *Fleet) start(ctx context.Context, r promote.Rollout) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	wanted, err := wantedOf(g.config(), r)
-	if err != nil {
-		return "", err
-	}
 	history, err := f.refreshes(ctx)
 	if err != nil {
 		return "", err
 	}
-	if own := ownRefresh(r, g, history, wanted); own != nil {
+	if own := ownRefresh(r, g, history); own != nil {
 		return aws.ToString(own.InstanceRefreshId), nil
 	}
 	busy := activeOf(history)
-	if there := g.config().same(wanted) && g.all(wanted); there && (busy == nil || r.Back && !leads(busy, g.config(), r)) {
+	ours := busy != nil && leads(busy, r)
+	if undoes(r) && !ours && !g.touched(r) {
+		return "", nil // it was never begun: what the group has is not ours to take away
+	}
+	wanted, err := wantedOf(g.config(), r)
+	if err != nil {
+		return "", err
+	}
+	if there := g.config().same(wanted) && g.all(wanted); there && (busy == nil || r.Back && !ours) {
 		return "", nil // what somebody else has begun is not ours to turn round
 	}
 	if busy != nil {
 		return "", fmt.Errorf("%w: another instance refresh is running: %s; wait for it, or cancel it", bake.ErrRefused, aws.ToString(busy.InstanceRefreshId))
 	}
-	if err := f.announce(ctx, r, history); err != nil {
+	tag, err := f.announce(ctx, r, history)
+	if err != nil {
 		return "", err
 	}
-	return f.begin(ctx, r, g, wanted)
-}
-
-// leads reports whether a refresh of a group with configuration c goes where the rollout went before it went back.
-func leads(refresh *astypes.InstanceRefresh, c config, r promote.Rollout) bool {
-	r.Back = false
-	forward, err := wantedOf(c, r)
-	return err == nil && configOf(refresh.DesiredConfiguration).same(forward)
+	return f.begin(ctx, r, g.tagged(tag), wanted)
 }
 
 // begin calls for the refresh. When the answer was lost on the way, and the call made again, it is there already.
@@ -73,16 +71,20 @@ func (f *Fleet) begin(ctx context.Context, r promote.Rollout, g *group, wanted c
 		return aws.ToString(out.InstanceRefreshId), nil
 	}
 	if !hasCode(err, "InstanceRefreshInProgress") {
-		return "", err
+		return "", lagging(f.recent(r), err)
 	}
-	own, findErr := f.find(ctx, r)
+	history, findErr := f.refreshes(ctx)
 	if findErr != nil {
 		return "", findErr
 	}
-	if own == nil {
-		return "", fmt.Errorf("%w: somebody else has just started another instance refresh: %w", bake.ErrRefused, err)
+	own, busy := ownRefresh(r, g, history), activeOf(history)
+	switch {
+	case own != nil:
+		return aws.ToString(own.InstanceRefreshId), nil
+	case busy == nil && f.recent(r): // the next try sees whose it is
+		return "", fmt.Errorf("an instance refresh is running that AWS does not list yet: %w", err)
 	}
-	return aws.ToString(own.InstanceRefreshId), nil
+	return "", fmt.Errorf("%w: somebody else has just started another instance refresh: %w", bake.ErrRefused, err)
 }
 
 // find returns the refresh of a rollout whose id nobody remembers, or nil.
@@ -95,11 +97,7 @@ func (f *Fleet) find(ctx context.Context, r promote.Rollout) (*astypes.InstanceR
 	if err != nil {
 		return nil, err
 	}
-	wanted, err := wantedOf(g.config(), r)
-	if err != nil {
-		return nil, err
-	}
-	return ownRefresh(r, g, history, wanted), nil
+	return ownRefresh(r, g, history), nil
 }
 
 // refreshes returns the newest refreshes of the group, newest first. Six weeks of them are kept.
@@ -130,8 +128,8 @@ func (g *group) all(c config) bool {
 	return !slices.ContainsFunc(g.Instances, func(in astypes.Instance) bool { return !leaving(in) && !c.has(in) })
 }
 
-// wantedOf returns what a group with configuration c has after the rollout. Forward it must have what the rollout found; on the way back a
-// template that somebody has meanwhile set to yet another version goes back all the same.
+// wantedOf returns what a group with configuration c has after the rollout. It must have what the rollout found, or what it made; but where going
+// back is what was asked for, a template that somebody has meanwhile set to yet another version goes back all the same.
 func wantedOf(c config, r promote.Rollout) (config, error) {
 	uses := c.uses()
 	moves := make([]*promote.Move, len(uses))
@@ -139,7 +137,7 @@ func wantedOf(c config, r promote.Rollout) (config, error) {
 		at := slices.IndexFunc(r.Moves, func(m promote.Move) bool {
 			return m.Template == u.template && (m.From == u.version || m.To == u.version)
 		})
-		if at < 0 && r.Back {
+		if at < 0 && r.Back && !undoes(r) {
 			at = slices.IndexFunc(r.Moves, func(m promote.Move) bool { return m.Template == u.template })
 		}
 		if at < 0 {
