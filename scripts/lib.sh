@@ -19,14 +19,15 @@ RUNTIME_PACKAGES=(
 	ca-certificates git          # templates are baked from a commit
 	mmdebstrap                   # bootstraps Debian ...
 	debian-archive-keyring       # ... and checks its signatures, also on Ubuntu
-	e2fsprogs fdisk dosfstools mtools mount util-linux # partition tables and file systems
+	e2fsprogs dosfstools mtools mount util-linux # file systems
 	qemu-system-x86 qemu-utils ovmf # boots images, reads and writes qcow2, vmdk and vhd
 )
 
 # What building, checking and testing need on top.
 # gcc and libc6-dev: the race detector. busybox-static: small roots for tests. xz and zstd: what our decoders must agree with.
-# python3-venv: boto3 and the emulators that the local cloud is compared with. openssl: digests for the AWS CLI.
-DEVELOPER_PACKAGES=(gcc libc6-dev jq shellcheck busybox-static xz-utils zstd python3-venv openssl)
+# fdisk: a second opinion on partition tables. python3-venv: boto3 and the emulators that the local cloud is compared with. openssl: digests for
+# the AWS CLI.
+DEVELOPER_PACKAGES=(gcc libc6-dev jq shellcheck busybox-static xz-utils zstd fdisk python3-venv openssl)
 
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 CACHE=${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/iibake

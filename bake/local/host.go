@@ -20,10 +20,10 @@ type tool struct{ name, pkg string }
 
 // toolsFor returns the programs that baking t runs.
 func toolsFor(t bake.Template) []tool {
-	tools := []tool{{"e2fsck", "e2fsprogs"}, {"sfdisk", "fdisk"}}
+	tools := []tool{{"e2fsck", "e2fsprogs"}}
 	switch {
 	case t.Source.Debian != nil:
-		return append(tools, tool{"mmdebstrap", "mmdebstrap"}, tool{"mkfs.ext4", "e2fsprogs"}, tool{"mkfs.vfat", "dosfstools"}, tool{"mcopy", "mtools"})
+		return append(tools, tool{"mmdebstrap", "mmdebstrap"}, tool{"mke2fs", "e2fsprogs"}, tool{"mkfs.vfat", "dosfstools"}, tool{"mcopy", "mtools"})
 	case t.Source.Disk != nil:
 		return append(tools, tool{"qemu-img", "qemu-utils"})
 	}
