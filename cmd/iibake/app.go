@@ -33,7 +33,7 @@ func newApp(con *console) *cli.App {
 		Before:          func(c *cli.Context) error { con.setFlags(c); return nil },
 		Action:          func(c *cli.Context) error { return withoutVerb(con, c) },
 		Commands: []*cli.Command{
-			initCommand(con), checkCommand(con), schemaCommand(con),
+			initCommand(con), checkCommand(con), explainCommand(con), schemaCommand(con),
 			buildCommand(con), testCommand(con), imagesCommand(con), showCommand(con), diffCommand(con), runCommand(con), exportCommand(con),
 			publishCommand(con), promoteCommand(con), watchCommand(con), pauseCommand(con), resumeCommand(con), abortCommand(con),
 			rollbackCommand(con), drillCommand(con), statusCommand(con), iamPolicyCommand(con),
