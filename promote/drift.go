@@ -86,10 +86,9 @@ func (d Drift) missing() Drift {
 // judgeChannel says what is wrong with a channel apart from its fleets.
 func (v *view) judgeChannel(st *standing, c ChannelStatus) {
 	d := Drift{Image: c.Image, Channel: c.Channel, Want: c.Holds}
-	if u := c.UnderWay; u != nil && u.Silent {
+	if u := c.UnderWay; u != nil && (u.Silent || u.Gone) {
 		d.Kind = DriftSilent
-		d.What = fmt.Sprintf("nothing was heard for %s of %s, which drives %s", roundText(v.now.Sub(u.Active.Seen)), u.Active.Driver, u.Promotion.ID())
-		d.Remedy = "take it over, if that process is dead"
+		d.What, d.Remedy = u.silence(v.now)
 		v.add(d)
 	}
 	if c.Holds == nil {
@@ -108,6 +107,15 @@ func (v *view) judgeChannel(st *standing, c ChannelStatus) {
 	for _, target := range st.aliasTargets() {
 		v.judgeAlias(st, v.surveys[target])
 	}
+}
+
+// silence says why nobody seems to drive a promotion, and what to do about it.
+func (u UnderWay) silence(now time.Time) (what, remedy string) {
+	if u.Gone {
+		return fmt.Sprintf("%s, which drove %s, is dead", u.Active.Driver, u.Promotion.ID()), "take it over"
+	}
+	what = fmt.Sprintf("nothing was heard for %s of %s, which drives %s", roundText(now.Sub(u.Active.Seen)), u.Active.Driver, u.Promotion.ID())
+	return what, "take it over, if that process is dead"
 }
 
 func (v *view) whyRevoked(ref bake.Ref, r Revocation) string {

@@ -101,7 +101,9 @@ func (p *Promoter) drillFleet(ctx context.Context, d *Drill, m Member, img bake.
 // drillImage holds the image against the gates of a rollback, and boots it.
 func (p *Promoter) drillImage(ctx context.Context, d *Drill, img bake.Image, try func(context.Context, bake.Image) error) error {
 	if d.Image == nil {
-		d.Notes = append(d.Notes, "iibake did not make the image: it cannot be booted here")
+		if try != nil {
+			d.Notes = append(d.Notes, "iibake did not make the image: it cannot be booted here")
+		}
 		return nil
 	}
 	gates, err := NewGates(p.c.Catalog).Check(ctx, img, Rule{Channel: d.Channel, Back: true}, d.At)

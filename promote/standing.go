@@ -22,6 +22,7 @@ type standing struct {
 	active Active             // of under
 	now    map[string]Rollout // of under, by fleet
 	last   map[string]Rollout // the newest one of each fleet that has launch template versions, by fleet
+	learnt map[string]Rollout // those of last, and what came before them where they moved nothing
 }
 
 // ledger is everything that a status needs of the catalog.
@@ -53,7 +54,7 @@ func readLedger(ctx context.Context, c catalog.Catalog, watched []Watched) (*led
 		}
 		l.standings = append(l.standings, s)
 		l.learn(s.now)
-		l.learn(s.last)
+		l.learn(s.learnt)
 	}
 	return l, nil
 }
@@ -71,7 +72,7 @@ func (l *ledger) learn(rollouts map[string]Rollout) {
 }
 
 func readStanding(ctx context.Context, c catalog.Catalog, w Watched) (*standing, error) {
-	s := &standing{Watched: w, now: map[string]Rollout{}, last: map[string]Rollout{}}
+	s := &standing{Watched: w, now: map[string]Rollout{}, last: map[string]Rollout{}, learnt: map[string]Rollout{}}
 	history, err := NewChannels(c).History(ctx, w.Image, w.Rule.Channel)
 	if err != nil {
 		return nil, err
@@ -127,12 +128,12 @@ func (s *standing) readActive(ctx context.Context, c catalog.Catalog) error {
 const lookBack = 20
 
 func (s *standing) readRollouts(ctx context.Context, c catalog.Catalog, history []Past) error {
-	wanted, looked := len(s.Rule.members()), 0
+	wanted, looked, moved := len(s.Rule.members()), 0, map[string]bool{}
 	for _, past := range slices.Backward(history) {
 		if len(past.Waves) == 0 {
 			continue
 		}
-		if looked++; looked > lookBack || len(s.last) >= wanted {
+		if looked++; looked > lookBack || len(moved) >= wanted {
 			return nil
 		}
 		latest, err := NewRollouts(c).Latest(ctx, past.Promotion)
@@ -140,12 +141,24 @@ func (s *standing) readRollouts(ctx context.Context, c catalog.Catalog, history 
 			return err
 		}
 		for fleet, r := range latest {
-			if _, known := s.last[fleet]; !known && len(r.Moves) > 0 {
+			if len(r.Moves) == 0 || moved[fleet] {
+				continue
+			}
+			if _, known := s.last[fleet]; !known {
 				s.last[fleet] = r
+			}
+			if s.learnt[r.ID()] = r; r.moves() {
+				moved[fleet] = true
 			}
 		}
 	}
 	return nil
+}
+
+// moves reports whether a rollout changed what its fleet launches. One that found its fleet there already knows nothing of versions that an
+// earlier one made.
+func (r Rollout) moves() bool {
+	return slices.ContainsFunc(r.Moves, func(m Move) bool { return m.From != m.To })
 }
 
 // members returns the fleets of all waves.

@@ -21,6 +21,7 @@ type StatusConfig struct {
 	Watched []Watched
 	Rest    []Member                              // fleets that follow no channel
 	Survey  func(context.Context, []Ask) []Survey // answers each ask, in their order
+	Gone    func(driver string) bool              // reports whether a driver is known to be dead, however lately it was seen; nil: nobody knows
 	Now     time.Time
 }
 
@@ -52,6 +53,7 @@ type UnderWay struct {
 	Promotion Promotion `json:"promotion"`
 	Active    Active    `json:"active"`
 	Silent    bool      `json:"silent,omitempty"` // its driver gives no sign of life
+	Gone      bool      `json:"gone,omitempty"`   // its driver is known to be dead
 }
 
 // FleetStatus is how one fleet is. Where Unknown says why nothing is known of it, the counts are 0.
@@ -101,7 +103,7 @@ func Look(ctx context.Context, c StatusConfig) (Status, error) {
 	if err := ctx.Err(); err != nil {
 		return Status{}, err
 	}
-	v := &view{ledger: l, surveys: surveys, now: c.Now}
+	v := &view{ledger: l, surveys: surveys, now: c.Now, gone: c.Gone}
 	return v.status(c.Rest), nil
 }
 

@@ -24,6 +24,7 @@ type watched struct {
 	survey  promote.Survey
 	asks    []promote.Ask
 	rule    promote.Rule
+	gone    string // driver that is dead
 }
 
 func watchedRef(n int) bake.Ref {
@@ -84,6 +85,7 @@ func (w *watched) look() promote.Status {
 	w.t.Helper()
 	s, err := promote.Look(w.t.Context(), promote.StatusConfig{
 		Catalog: w.catalog, Watched: []promote.Watched{{Image: "web", Rule: w.rule, Targets: []string{"eu"}}}, Now: watchTime,
+		Gone: func(driver string) bool { return driver == w.gone },
 		Survey: func(_ context.Context, asks []promote.Ask) []promote.Survey {
 			w.asks = asks
 			return []promote.Survey{w.survey}
@@ -192,6 +194,43 @@ func TestWhoseRefreshItIs(t *testing.T) {
 			t.Errorf("%s %s: got %+v", c.phase, c.known, f.Refresh)
 		}
 	}
+}
+
+// A driver that is known to be dead is told of at once; of one that nobody knows about, its silence tells.
+func TestADriverThatIsDead(t *testing.T) {
+	w := newWatched(t)
+	w.fleet("one", nil, 1)
+	w.begin(promote.Refreshing, "r-1")
+	w.expect(w.look())
+	w.gone = "ada"
+	s := w.look()
+	w.expect(s, "silent")
+	if u := s.Channels[0].UnderWay; !u.Gone || u.Silent || !strings.HasPrefix(s.Drift[0].What, "ada, which drove web@production#2, is dead") {
+		t.Errorf("got %+v, %+v", u, s.Drift)
+	}
+}
+
+// A rollback that found its fleet there already does not make strangers of the versions that were made before.
+func TestARolloutThatMovedNothing(t *testing.T) {
+	w := newWatched(t)
+	w.fleet("one", nil, 1)
+	actives := promote.NewActives(w.catalog)
+	w.must(actives.Release(t.Context(), w.begin(promote.RolledBack, "r-1"), "ada"))
+	w.expect(w.look())
+	from := watchedRef(1)
+	p, _, err := actives.Begin(t.Context(), promote.Promotion{
+		Channel: "production", From: &from, To: from, Back: true, By: "ada", At: watchTime, Waves: w.rule.Waves,
+	}, "ada", watchTime)
+	w.must(err)
+	_, err = promote.NewRollouts(w.catalog).Append(t.Context(), p, promote.Rollout{
+		Promotion: p.ID(), Fleet: w.rule.Waves[0][0], To: p.To, Phase: promote.RolledBack, At: watchTime,
+		Moves: []promote.Move{{Template: "lt-1", Name: "web", From: "1", To: "1", FromAMI: ami(1), ToAMI: ami(1)}},
+	})
+	w.must(err)
+	w.must(actives.Release(t.Context(), p, "ada"))
+	w.expect(w.look())
+	w.survey.Templates["lt-1"] = promote.TemplateInfo{Name: "web", Default: "1", Latest: "3"}
+	w.expect(w.look(), "(template)")
 }
 
 // What a rollout left is told of as far as one command mends it: a mixed instances policy is more than a version.

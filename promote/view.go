@@ -14,6 +14,7 @@ type view struct {
 
 	surveys map[string]Survey // by target
 	now     time.Time
+	gone    func(driver string) bool
 	drift   []Drift
 	seen    map[string]bool // strays that were told of: several targets may reach the same account and region
 }
@@ -43,7 +44,10 @@ func (v *view) channel(st *standing) ChannelStatus {
 		MaxAge: st.Rule.MaxAge, Parameter: st.Rule.Parameter,
 	}
 	if st.under != nil {
-		c.UnderWay = &UnderWay{*st.under, st.active, v.now.Sub(st.active.Seen) > Silence}
+		c.UnderWay = &UnderWay{
+			Promotion: *st.under, Active: st.active,
+			Silent: v.now.Sub(st.active.Seen) > Silence, Gone: v.gone != nil && v.gone(st.active.Driver),
+		}
 	}
 	c.Old = st.held != nil && c.MaxAge > 0 && !c.Created.IsZero() && v.now.Sub(c.Created) > time.Duration(c.MaxAge)
 	v.judgeChannel(st, c)

@@ -19,6 +19,9 @@ func TestWatch(t *testing.T) {
 	if _, err := s.spawn(0, none).promoter().Watch(t.Context(), "web", production); !errors.Is(err, bake.ErrNotFound) {
 		t.Errorf("nothing is under way: %v", err)
 	}
+	if _, err := s.spawn(0, none).promoter().Glance(t.Context(), "web", production); !errors.Is(err, bake.ErrNotFound) {
+		t.Errorf("nothing is under way: %v", err)
+	}
 	s.told = nil
 	var wg sync.WaitGroup
 	var seen promote.Outcome
@@ -93,6 +96,11 @@ func (s *stage) wantWatched(t *testing.T, step promote.Step, phase promote.Phase
 	}
 	if len(s.told) == 0 || s.told[0].Step != step || s.told[0].Fleets[0].Phase != phase || len(s.told[0].Fleets) != 3 {
 		t.Errorf("told %+v, want %s with the canary %s", s.told, step, phase)
+	}
+	s.told = nil
+	seen, err := s.spawn(0, none).promoter().Glance(t.Context(), "web", production)
+	if err != nil || seen.Step != step || seen.Fleets[0].Phase != phase || seen.Active.Driver == "" || len(s.told) != 0 {
+		t.Errorf("one look: %+v, %v; told %+v", seen, err, s.told)
 	}
 }
 

@@ -18,7 +18,8 @@ func approveCommand(con *console) *cli.Command {
 	return &cli.Command{
 		Name: "approve", Usage: "agree to an image entering a channel", Category: categoryFleets, ArgsUsage: "IMAGE CHANNEL",
 		Description: "It holds for this version in this channel, and lapses when the image is revoked. Who agrees is who the environment says: in CI who\n" +
-			"triggered the job, otherwise the user. Where the channel has not_author, whoever baked the image or wrote its commit cannot.",
+			"triggered the job, otherwise the user. Where the channel has not_author, whoever baked the image or wrote its commit cannot.\n" +
+			"Where the channel wants no approvals it is on record nevertheless, and counts from when it does.",
 		Flags:        []cli.Flag{outputFlag(), yesFlag(), reasonFlag()},
 		BashComplete: completeMove(con),
 		Action: func(c *cli.Context) error {
@@ -52,6 +53,10 @@ func openApproval(c *cli.Context) (approval, error) {
 	a := approval{record: r}
 	if a.rule, err = rulesOf(p)("", promote.Channel(args[1])); err != nil {
 		return approval{}, err
+	}
+	if a.rule.Channel == promote.Candidate {
+		return approval{}, withHint(fmt.Errorf("%w: approve: an image enters candidate by passing its tests, and nothing else", errUsage),
+			"approve it for a channel that comes after candidate")
 	}
 	if a.img, err = r.find(c.Context, args[0]); err != nil {
 		return approval{}, err
@@ -131,7 +136,7 @@ func (a approval) tell(con *console, c *cli.Context) error {
 	}
 	wanted := fmt.Sprintf("%d wanted", a.rule.Approvals)
 	if a.rule.Approvals == 0 {
-		wanted = "none is wanted"
+		wanted = "which is on record; the channel wants no approvals"
 	}
 	return con.printf("%s for %s: approved by %s, %s\n", a.img.Ref, a.rule.Channel, strings.Join(who, ", "), wanted)
 }

@@ -211,6 +211,9 @@ func (h holding) note(p ui.Paint) string {
 	if u := h.UnderWay; u != nil {
 		state := map[promote.Wish]string{promote.Proceed: "under way", promote.Pause: "paused", promote.Abort: "going back"}[u.Wish]
 		notes = append(notes, fmt.Sprintf("%s to %s is %s, driven by %s", u.ID, u.To, state, u.Driver))
+		if life := lifeOf(u.Active, time.Now()); life.dead {
+			notes = append(notes, life.text(p, h.Name+"@"+string(h.Channel)))
+		}
 	}
 	return strings.Join(notes, "; ")
 }

@@ -59,6 +59,14 @@ func drillRollbackCommand(con *console) *cli.Command {
 
 // drill rehearses the way back of fleets, one after the other.
 func (e *engine) drill(con *console, c *cli.Context, fleets []string) error {
+	for _, name := range fleets { // before anything is booted
+		if _, ok := e.project.Fleets[name]; !ok {
+			return withHint(notFound("fleet "+name), "iibake.yaml has the fleets "+joinKeys(e.project.Fleets))
+		}
+		if channelOf(e.project, name) == "" {
+			return withHint(fmt.Errorf("%w: the fleet %s follows no channel", errUsage, name), "add it to the waves of a channel in iibake.yaml")
+		}
+	}
 	var drills []promote.Drill
 	var errs []error
 	for _, name := range fleets {
@@ -77,9 +85,6 @@ func (e *engine) drill(con *console, c *cli.Context, fleets []string) error {
 }
 
 func (e *engine) drillOne(c *cli.Context, name string) (promote.Drill, error) {
-	if _, ok := e.project.Fleets[name]; !ok {
-		return promote.Drill{}, withHint(notFound("fleet "+name), "fleets of iibake.yaml: "+joinKeys(e.project.Fleets))
-	}
 	r := promote.DrillRequest{Channel: channelOf(e.project, name), Fleet: member(e.project, name), By: actor(os.Getenv)}
 	if !c.Bool("skip-boot") {
 		r.Try = e.try
@@ -115,14 +120,17 @@ func writeDrills(con *console, c *cli.Context, drills []promote.Drill) error {
 	p := con.paint(con.out)
 	table := ui.NewTable("FLEET", "BACK TO", "INSTANCES", "TIME", "TRIED", "ANSWER")
 	for _, d := range drills {
-		answer, tried := p.Good("could go back"), p.Dim("no")
-		if !d.Passed() {
+		answer, tried, takes := p.Good("could go back"), p.Dim("no"), "~"+ui.Took(time.Duration(d.Preflight.Estimate))
+		switch {
+		case !d.Passed():
 			answer = p.Bad("could not go back")
+		case d.Preflight.There:
+			answer, takes = p.Good("is back already"), "-"
 		}
 		if d.Tried {
 			tried = "booted and judged in " + ui.Took(time.Duration(d.Took))
 		}
-		table.Row(p.Name(d.Fleet), drillTarget(d), strconv.Itoa(d.Preflight.Instances), "~"+ui.Took(time.Duration(d.Preflight.Estimate)), tried, answer)
+		table.Row(p.Name(d.Fleet), drillTarget(d), strconv.Itoa(d.Preflight.Instances), takes, tried, answer)
 	}
 	if err := table.Write(con.out, p); err != nil {
 		return err

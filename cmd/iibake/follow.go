@@ -15,6 +15,7 @@ import (
 // follower tells a reporter how a promotion goes: each step is a task, and each fleet on its way has a line.
 type follower struct {
 	rep   ui.Reporter
+	plan  *planView // that this process carries out; nil where it carries on what another one began
 	last  promote.Progress
 	task  *bake.Task
 	title string                   // of task
@@ -90,6 +91,9 @@ func stepTitle(p promote.Progress) string {
 	case promote.Halting:
 		return "stop the fleets"
 	case promote.Finishing:
+		if p.Promotion.Only {
+			return "" // the channel stays
+		}
 		return "move the channel"
 	case promote.Ended:
 	}
@@ -112,7 +116,7 @@ func memberNames(members []promote.Member) string {
 
 // fleet shows a fleet that has begun, and its end once.
 func (f *follower) fleet(p promote.FleetProgress, of promote.Progress) {
-	end, now := endingOf(p.Phase, of.Promotion.Back), of.At
+	end := endingOf(p.Phase, of.Promotion.Back)
 	if p.Phase == "" || p.Phase == promote.Planned || end != ui.GoesOn && f.ended[p.Fleet] == p.Phase {
 		return
 	}
@@ -120,17 +124,22 @@ func (f *follower) fleet(p promote.FleetProgress, of promote.Progress) {
 	if end != ui.GoesOn {
 		f.ended[p.Fleet] = p.Phase
 	}
-	since := p.Since
+	f.rep.Show(fleetOf(p, of))
+}
+
+// fleetOf is how a fleet does, for people and programs.
+func fleetOf(p promote.FleetProgress, of promote.Progress) ui.Fleet {
+	since, now := p.Since, of.At
 	if since.IsZero() {
 		since = now
 	}
 	if !p.Ended.IsZero() {
 		now = p.Ended
 	}
-	f.rep.Show(ui.Fleet{
-		Time: now, Name: p.Fleet, Phase: string(p.Phase), End: end, Percent: p.Percent, Old: p.Old, New: p.New, Healthy: p.Healthy, Desired: p.Desired,
-		Reason: p.Reason, Since: since, Expected: p.Expected,
-	})
+	return ui.Fleet{
+		Time: now, Name: p.Fleet, Wave: p.Wave, Phase: phaseWord(p.Phase, of.Promotion.Back), End: endingOf(p.Phase, of.Promotion.Back),
+		Percent: p.Percent, Old: p.Old, New: p.New, Healthy: p.Healthy, Desired: p.Desired, Reason: p.Reason, Since: since, Expected: bake.Duration(p.Expected),
+	}
 }
 
 // endingOf says what a phase is the end of. On the way back, to be back is to have arrived.

@@ -66,7 +66,7 @@ func historyCommand(con *console) *cli.Command {
 // passage is a promotion with what became of it, as people and programs read it.
 type passage struct {
 	ID     string `json:"id"`
-	Result string `json:"result"` // promoted, rolled back, stopped, under way or unfinished
+	Result string `json:"result"` // promoted, went back (a rollback), rolled back (a promotion that failed), stopped, under way or unfinished
 
 	promote.Past
 }
@@ -103,17 +103,6 @@ func (r *record) history(ctx context.Context, name string, ch promote.Channel) (
 		return cmp.Or(b.At.Compare(a.At), strings.Compare(a.To.Name, b.To.Name), cmp.Compare(b.Number, a.Number))
 	})
 	return list, nil
-}
-
-// resultOf says in one or two words how a promotion ended; active is the number of the one that is under way.
-func resultOf(past promote.Past, active int) string {
-	switch {
-	case past.Outcome != nil:
-		return string(past.Outcome.Result)
-	case past.Number == active:
-		return onItsWay
-	}
-	return unfinished
 }
 
 func writeHistory(con *console, list []passage) error {
@@ -177,7 +166,7 @@ func shortened(s string) string {
 
 func paintResult(p ui.Paint, result string) string {
 	switch result {
-	case string(promote.Promoted):
+	case string(promote.Promoted), wentBack:
 		return p.Good(result)
 	case onItsWay:
 		return p.Warn(result)
@@ -269,7 +258,7 @@ func (t told) writeRollouts(con *console, p ui.Paint) error {
 	for i, wave := range t.Waves {
 		for _, m := range wave {
 			for _, r := range t.Rollouts[m.Name] {
-				table.Row(p.Name(m.Name), strconv.Itoa(i+1), r.At.UTC().Format(time.DateTime), string(r.Phase), ui.Clean(r.Reason))
+				table.Row(p.Name(m.Name), strconv.Itoa(i+1), r.At.UTC().Format(time.DateTime), phaseWord(r.Phase, t.Back), ui.Clean(r.Reason))
 			}
 		}
 	}

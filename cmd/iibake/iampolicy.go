@@ -1,8 +1,10 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/urfave/cli/v2"
@@ -13,7 +15,8 @@ import (
 func iamPolicyCommand(con *console) *cli.Command {
 	return &cli.Command{
 		Name: "iam-policy", Usage: "write the least IAM policy that verbs need", Category: categoryFleets, ArgsUsage: "[VERB...]",
-		Description: "VERB is " + verbList() + "; without one the policy is for all of them. Resources are those of any region in the account that it is\n" +
+		Description: "VERB is " + verbList() + "; without one the policy is for all of them. watch, resume and abort need what promote needs,\n" +
+			"revoke what status does, build --publish and gc --cloud what publish does. Resources are those of any region in the account that it is\n" +
 			"given to: narrow them to your groups, launch templates and parameters where others live there, too. Whoever names a role_arn in iibake.yaml\n" +
 			"needs sts:AssumeRole on it besides, and accounts that encrypt snapshots with a key of their own the use of that key.",
 		Action: func(c *cli.Context) error {
@@ -21,9 +24,13 @@ func iamPolicyCommand(con *console) *cli.Command {
 			if err != nil {
 				return err
 			}
-			policy, err := iam.Policy(policyVerbs(names)...)
+			verbs, err := policyVerbs(names)
 			if err != nil {
-				return withHint(fmt.Errorf("%w: %w", errUsage, err), "iibake iam-policy --help lists them")
+				return err
+			}
+			policy, err := iam.Policy(verbs...)
+			if err != nil {
+				return err
 			}
 			e := json.NewEncoder(con.out)
 			e.SetIndent("", "  ")
@@ -34,19 +41,21 @@ func iamPolicyCommand(con *console) *cli.Command {
 }
 
 // policyVerbs takes verbs that carry on promotions for the one that begins them.
-func policyVerbs(names []string) []iam.Verb {
+func policyVerbs(names []string) ([]iam.Verb, error) {
 	if len(names) == 0 {
-		return iam.Verbs()
+		return iam.Verbs(), nil
 	}
-	same := map[string]iam.Verb{"watch": iam.Promote, "resume": iam.Promote, "abort": iam.Promote, "revoke": iam.Status}
+	same := map[string]iam.Verb{
+		"watch": iam.Promote, "resume": iam.Promote, "abort": iam.Promote, "revoke": iam.Status, "build": iam.Publish, "gc": iam.Publish,
+	}
 	verbs := make([]iam.Verb, len(names))
 	for i, n := range names {
-		verbs[i] = iam.Verb(n)
-		if v, ok := same[n]; ok {
-			verbs[i] = v
+		verbs[i] = cmp.Or(same[n], iam.Verb(n))
+		if !slices.Contains(iam.Verbs(), verbs[i]) {
+			return nil, withHint(fmt.Errorf("%w: iam-policy %s: want %s", errUsage, n, verbList()), "what the others need is among them, or they ask nothing of AWS")
 		}
 	}
-	return verbs
+	return verbs, nil
 }
 
 func verbList() string {

@@ -52,7 +52,7 @@ func (r *record) view(ctx context.Context, p *template.Project, plan promote.Pla
 func (v planView) write(con *console, form string, now time.Time) error {
 	switch form {
 	case "json":
-		return con.printJSON(v)
+		return con.printJSON(movement{Plan: &v})
 	case "markdown":
 		return con.printf("%s", v.markdown(now))
 	}
@@ -73,9 +73,11 @@ func (v planView) title() string {
 	switch {
 	case v.Aborts != nil:
 		return fmt.Sprintf("%s: end the promotion to %s, and go back", p.ID(), p.To.Version)
+	case v.There:
+		return fmt.Sprintf("%s: %s is there already", what, to)
 	case p.Only:
-		return fmt.Sprintf("%s: %s alone, to %s", what, ui.Count(len(v.Fleets), "fleet"), to)
-	case p.From != nil && *p.From == p.To && !v.There:
+		return fmt.Sprintf("%s: %s alone, to %s; %s", what, ui.Count(len(v.Fleets), "fleet"), to, stays(p))
+	case p.From != nil && *p.From == p.To:
 		return fmt.Sprintf("%s: fleets that are not at %s", what, p.To.Version)
 	}
 	return fmt.Sprintf("%s: %s → %s", what, from, to)

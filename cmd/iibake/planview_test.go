@@ -122,7 +122,7 @@ func TestPlanTitle(t *testing.T) {
 		"web@production: nothing → 2026.11.22-1-gbbbbbbb":                           bare(),
 		"web@production: nothing → what was there before iibake":                    unknown,
 		"web@production: fleets that are not at 2026.11.22-1-gbbbbbbb":              lagging,
-		"web@production: 2 fleets alone, to 2026.11.22-1-gbbbbbbb":                  only,
+		"web@production: 2 fleets alone, to 2026.11.22-1-gbbbbbbb; production still holds web:2026.11.21-1-gaaaaaaa":                  only,
 		"web@production#7: end the promotion to 2026.11.22-1-gbbbbbbb, and go back": aborts,
 	} {
 		if got := v.title(); got != want {

@@ -120,6 +120,7 @@ func (e *engine) publishTargets(image string) []string {
 // carryOut shows a plan, asks, and does what it says. With --plan it only shows it.
 func (e *engine) carryOut(con *console, c *cli.Context, plan promote.Plan) error {
 	v := e.view(c.Context, e.project, plan)
+	e.follow.plan = &v
 	form, dry := c.String("output"), c.Bool("plan")
 	if dry || form != "json" || len(plan.Refusals) > 0 {
 		if err := v.write(con, form, time.Now()); err != nil {
@@ -168,8 +169,11 @@ func (v planView) question() string {
 }
 
 func (e *engine) nothingToDo(con *console, c *cli.Context, v planView) error {
-	if wantsJSON(c) {
-		return con.printJSON(v)
+	switch c.String("output") {
+	case "json":
+		return con.printJSON(movement{Plan: &v})
+	case "markdown":
+		return con.printf("\n%s\n", escapeMarkdown(v.already()))
 	}
 	return con.printf("\n%s\n", v.already())
 }
@@ -223,14 +227,6 @@ func (e *engine) takeOver(con *console, c *cli.Context) error {
 	return e.tell(con, c, p, outcome, err)
 }
 
-// ending is the result of a promotion as JSON.
-type ending struct {
-	ID        string                  `json:"id"`
-	Promotion promote.Promotion       `json:"promotion"`
-	Outcome   *promote.Outcome        `json:"outcome,omitempty"`
-	Fleets    []promote.FleetProgress `json:"fleets,omitempty"`
-}
-
 // tell writes how a promotion ended, and says what to do where it did not end well.
 func (e *engine) tell(con *console, c *cli.Context, p promote.Promotion, o promote.Outcome, err error) error {
 	e.rep.Close()
@@ -243,41 +239,9 @@ func (e *engine) tell(con *console, c *cli.Context, p promote.Promotion, o promo
 	return e.withNext(p, o, err)
 }
 
-func (e *engine) writeEnding(con *console, c *cli.Context, p promote.Promotion, o promote.Outcome) error {
-	if wantsJSON(c) {
-		return con.printJSON(ending{p.ID(), p, &o, e.follow.last.Fleets})
-	}
-	paint := con.paint(con.out)
-	colour := map[promote.Result]func(string) string{promote.Promoted: paint.Good, promote.Reverted: paint.Warn, promote.Stopped: paint.Bad}[o.Result]
-	if colour == nil {
-		colour = paint.Bold
-	}
-	word, rest := string(o.Result), o.Reason
-	if o.Result == promote.Promoted {
-		word, rest = e.gladWord(p)
-	}
-	line := strings.TrimSuffix(fmt.Sprintf("%s: %s: %s", p.ID(), colour(word), rest), ": ")
-	return con.printf("%s\n", line)
-}
-
-// gladWord says what became of a promotion that ended as it was meant to.
-func (e *engine) gladWord(p promote.Promotion) (word, rest string) {
-	word, rest = "promoted", string(p.Channel)+" holds "+p.To.String()
-	if p.To.Version == "" {
-		rest = string(p.Channel) + " holds nothing"
-	}
-	if p.Back {
-		word = "went back"
-	}
-	if p.Only {
-		rest = strings.Join(e.follow.arrived(), ", ")
-	}
-	return word, rest
-}
-
 // withNext says what to do about a promotion that did not end well.
 func (e *engine) withNext(p promote.Promotion, o promote.Outcome, err error) error {
-	place := fmt.Sprintf("%s@%s", p.To.Name, p.Channel)
+	place := placeOf(p)
 	busy, _ := errors.AsType[*promote.BusyError](err)
 	switch {
 	case err == nil:
@@ -303,6 +267,9 @@ func withBusyHint(err error) error {
 	if !ok {
 		return err
 	}
-	place := fmt.Sprintf("%s@%s", busy.Promotion.To.Name, busy.Promotion.Channel)
+	place := placeOf(busy.Promotion)
+	if life := lifeOf(busy.Active, time.Now()); life.dead {
+		return withHint(err, life.text(false, place))
+	}
 	return withHint(err, "iibake watch "+place+" shows how that goes; where its process is dead, iibake promote --resume "+place+" takes it over")
 }

@@ -86,11 +86,11 @@ func (t targets) open(ctx context.Context, name string) (*target.Target, error) 
 
 // status looks at the channels and fleets of the project.
 func (r *record) status(ctx context.Context, p *template.Project, v surveyor) (promote.Status, error) {
-	c := promote.StatusConfig{Catalog: r.catalog, Survey: v.Survey, Now: time.Now()}
+	c := promote.StatusConfig{Catalog: r.catalog, Survey: v.Survey, Gone: gone, Now: time.Now()}
 	rules := rulesOf(p)
 	for _, img := range p.Images {
-		for _, channel := range slices.Sorted(maps.Keys(p.Channels)) {
-			rule, err := rules(img.Name, promote.Channel(channel))
+		for _, channel := range pipeline(p) {
+			rule, err := rules(img.Name, channel)
 			if err != nil {
 				return promote.Status{}, err
 			}

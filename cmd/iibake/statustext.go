@@ -71,6 +71,8 @@ func (s statusText) underWay(c promote.ChannelStatus) string {
 	}
 	text := fmt.Sprintf("#%d to %s, driven by %s", u.Promotion.Number, to, u.Active.Driver)
 	switch {
+	case u.Gone:
+		return s.p.Bad(text + ", its process is dead")
 	case u.Silent:
 		return s.p.Bad(text + ", silent for " + ui.Took(s.At.Sub(u.Active.Seen)))
 	case u.Active.Wish == promote.Pause:

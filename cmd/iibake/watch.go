@@ -5,13 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"strconv"
 	"time"
 
 	"github.com/urfave/cli/v2"
 
 	"github.com/iibake/iibake/bake"
-	"github.com/iibake/iibake/cmd/iibake/internal/ui"
 	"github.com/iibake/iibake/promote"
 )
 
@@ -46,62 +44,19 @@ func watchCommand(con *console) *cli.Command {
 	}
 }
 
-// silence is how long a driver may give no sign of life before it is taken for dead. It gives one in a minute.
-const silence = 3 * time.Minute
-
-// tellDriver says who carries the promotion out, and what to do where nobody seems to.
+// tellDriver says who carries the promotion out, and what to do where nobody does.
 func (e *engine) tellDriver(c *cli.Context, p promote.Promotion) {
-	a, err := promote.NewActives(e.catalog).Get(c.Context, p.To.Name, p.Channel)
-	if err != nil {
+	life, known := e.lifeNow(c.Context, p)
+	if !known {
 		return
 	}
 	note := func(kind bake.EventKind, text string) {
-		e.rep.Report(bake.Event{Time: time.Now().UTC(), Kind: kind, Image: fmt.Sprintf("%s@%s", p.To.Name, p.Channel), Text: text})
+		e.rep.Report(bake.Event{Time: time.Now().UTC(), Kind: kind, Image: placeOf(p), Text: text})
 	}
-	note(bake.EventNote, p.ID()+" is driven by "+a.Driver)
-	if quiet := time.Since(a.Seen); quiet > silence {
-		note(bake.EventWarn, fmt.Sprintf("nothing was heard of it for %s: iibake promote --resume %s@%s takes over", ui.Took(quiet), p.To.Name, p.Channel))
+	note(bake.EventNote, p.ID()+" is driven by "+e.driverOf(c.Context, p))
+	if life.dead {
+		note(bake.EventWarn, life.text(false, placeOf(p)))
 	}
-}
-
-// glance writes how the promotion is now.
-func (e *engine) glance(con *console, c *cli.Context, p promote.Promotion) error {
-	a, err := promote.NewActives(e.catalog).Get(c.Context, p.To.Name, p.Channel)
-	if err != nil {
-		return err
-	}
-	latest, err := promote.NewRollouts(e.catalog).Latest(c.Context, p)
-	if err != nil {
-		return err
-	}
-	if wantsJSON(c) {
-		return con.printJSON(struct {
-			ID        string                     `json:"id"`
-			Promotion promote.Promotion          `json:"promotion"`
-			Active    promote.Active             `json:"active"`
-			Rollouts  map[string]promote.Rollout `json:"rollouts"`
-		}{p.ID(), p, a, latest})
-	}
-	if err := con.printf("%s: %s, wish %s, driven by %s\n", p.ID(), p.To.Version, a.Wish, a.Driver); err != nil {
-		return err
-	}
-	return writeRollouts(con, p, latest, time.Now())
-}
-
-func writeRollouts(con *console, p promote.Promotion, latest map[string]promote.Rollout, now time.Time) error {
-	paint := con.paint(con.out)
-	table := ui.NewTable("FLEET", "WAVE", "PHASE", "SINCE", "REASON")
-	for i, wave := range p.Waves {
-		for _, m := range wave {
-			r, ok := latest[m.Name]
-			phase, since := promote.Planned, ""
-			if ok {
-				phase, since = r.Phase, ago(now.Sub(r.At))
-			}
-			table.Row(paint.Name(m.Name), strconv.Itoa(i+1), string(phase), since, r.Reason)
-		}
-	}
-	return table.Write(con.out, paint)
 }
 
 func wishCommand(con *console, wish promote.Wish, name, usage, description string) *cli.Command {
@@ -151,18 +106,14 @@ func abortCommand(con *console) *cli.Command {
 // tellWish says what is on record now, and warns where nobody seems to heed it.
 func (e *engine) tellWish(con *console, c *cli.Context, p promote.Promotion, a promote.Active) error {
 	e.rep.Close()
+	life := lifeOf(a, time.Now())
 	if wantsJSON(c) {
-		return con.printJSON(struct {
-			ID     string         `json:"id"`
-			Active promote.Active `json:"active"`
-		}{p.ID(), a})
+		return con.printJSON(movement{ID: p.ID(), Promotion: &p, UnderWay: &course{Active: a, Dead: life.dead}})
+	}
+	if life.dead {
+		words := map[promote.Wish]string{promote.Proceed: "that it goes on", promote.Pause: "the pause", promote.Abort: "the abort"}
+		return con.printf("%s: %s is on record, but %s cannot heed it: %s\n", p.ID(), words[a.Wish], a.Driver, life.text(con.paint(con.out), placeOf(p)))
 	}
 	words := map[promote.Wish]string{promote.Proceed: "goes on", promote.Pause: "pauses", promote.Abort: "goes back"}
-	if err := con.printf("%s: %s %s\n", p.ID(), a.Driver, words[a.Wish]); err != nil {
-		return err
-	}
-	if quiet := time.Since(a.Seen); quiet > silence {
-		return con.printf("nothing was heard of it for %s: iibake promote --resume %s@%s takes over\n", ui.Took(quiet), p.To.Name, p.Channel)
-	}
-	return nil
+	return con.printf("%s: %s %s\n", p.ID(), a.Driver, words[a.Wish])
 }

@@ -19,7 +19,10 @@ type events struct {
 func newEvents(w io.Writer) *events { return &events{w: w, fleets: map[string]Fleet{}} }
 
 func (r *events) Report(e bake.Event) {
-	line, err := json.Marshal(e)
+	line, err := json.Marshal(struct {
+		bake.Event
+		Took bake.Duration `json:"took,omitempty"` // as every other time in JSON, and not in nanoseconds
+	}{e, bake.Duration(e.Took)})
 	if err != nil {
 		return // an event is texts, numbers and times: none of them can fail
 	}

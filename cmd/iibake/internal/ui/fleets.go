@@ -6,12 +6,15 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/iibake/iibake/bake"
 )
 
 // Fleet is how the rollout of a fleet goes at one moment.
 type Fleet struct {
-	Time     time.Time     `json:"time"`
+	Time     time.Time     `json:"time"` // of the look, or when it ended
 	Name     string        `json:"fleet"`
+	Wave     int           `json:"wave"`  // from 0
 	Phase    string        `json:"phase"` // in a word or two
 	End      Ending        `json:"end,omitempty"`
 	Percent  int           `json:"percent"` // of the instances that are replaced
@@ -21,7 +24,7 @@ type Fleet struct {
 	Desired  int           `json:"desired"` // instances
 	Reason   string        `json:"reason,omitempty"`
 	Since    time.Time     `json:"since"`              // when the rollout began
-	Expected time.Duration `json:"expected,omitempty"` // nanoseconds, of the whole rollout; 0 where it is not known
+	Expected bake.Duration `json:"expected,omitempty"` // of the whole rollout; 0 where it is not known
 }
 
 // Ending says how a rollout ended, if it has.
@@ -35,21 +38,29 @@ const (
 	Stuck      Ending = "failed"
 )
 
-// counts writes how many instances of which kind there are, or nothing where nobody has looked yet.
-func (f Fleet) counts() string {
+// State writes the phase, and how far the fleet is in it.
+func (f Fleet) State() string {
+	if f.Percent == 0 || f.End == GoesOn && f.Percent == 100 {
+		return f.Phase
+	}
+	return fmt.Sprintf("%s %d%%", f.Phase, f.Percent)
+}
+
+// Counts writes how many instances of which kind there are, or nothing where nobody has looked yet.
+func (f Fleet) Counts() string {
 	if f.Old+f.New+f.Desired == 0 {
 		return ""
 	}
 	return fmt.Sprintf("%d old %d new %d/%d healthy", f.Old, f.New, f.Healthy, f.Desired)
 }
 
-// clock writes how long the rollout has been going, and how long it will take.
-func (f Fleet) clock(now time.Time) string {
+// Clock writes how long the rollout has been going, and how long it will take.
+func (f Fleet) Clock(now time.Time) string {
 	took := Took(max(now.Sub(f.Since), 0))
 	if f.Expected <= 0 || f.End != GoesOn {
 		return took
 	}
-	return took + " of ~" + Took(f.Expected)
+	return took + " of ~" + Took(time.Duration(f.Expected))
 }
 
 // differs reports whether there is something to tell beside that time has passed.
@@ -97,8 +108,8 @@ func (t *terminal) Show(f Fleet) {
 // endFleet leaves the line of a fleet for good.
 func (t *terminal) endFleet(f Fleet) {
 	mark, colour := t.o.Paint.ending(f.End)
-	took := f.clock(f.Time)
-	text := cut(joinNonEmpty(" · ", f.Phase, f.counts()), t.textWidth(took))
+	took := f.Clock(f.Time)
+	text := cut(joinNonEmpty(" · ", f.Phase, f.Counts()), t.textWidth(took))
 	t.line(f.Name, mark, colour(text), took)
 	if f.Reason != "" {
 		t.line("", " ", t.o.Paint.Dim("│ "+f.Reason), "")
@@ -117,11 +128,11 @@ func (t *terminal) fleetPicture(f Fleet, spin string) string {
 	p := t.o.Paint
 	screen, _ := t.o.Size()
 	head := p.Name(pad(f.Name, t.names)) + "  " + p.Name(spin) + " " + pad(f.Phase, phaseCells)
-	tail := fmt.Sprintf(" %3d%%  %s  ", f.Percent, f.counts()) + p.Dim(f.clock(t.o.Now()))
+	tail := fmt.Sprintf(" %3d%%  %s  ", f.Percent, f.Counts()) + p.Dim(f.Clock(t.o.Now()))
 	room := max(screen-1, 20)
 	cells := min(room-Width(head)-Width(tail)-2, barCells)
 	if cells < minBarCells {
-		return cut(f.Name+" "+f.Phase+" "+fmt.Sprintf("%d%% %s", f.Percent, f.counts()), room)
+		return cut(f.Name+" "+f.Phase+" "+fmt.Sprintf("%d%% %s", f.Percent, f.Counts()), room)
 	}
 	line := head + "  " + t.bar(int64(f.Percent), 100, cells) + tail
 	if left := room - Width(line) - 2; f.Reason != "" && left >= 12 {
@@ -148,11 +159,7 @@ func (r *plain) Show(f Fleet) {
 	}
 	r.fleets[f.Name] = f
 	_, colour := r.p.ending(f.End)
-	phase := f.Phase
-	if f.Percent > 0 {
-		phase += fmt.Sprintf(" %d%%", f.Percent)
-	}
-	text := phase + ": " + joinNonEmpty(", ", f.counts(), f.clock(f.Time))
+	text := f.State() + ": " + joinNonEmpty(", ", f.Counts(), f.Clock(f.Time))
 	if f.Reason != "" {
 		text += ": " + f.Reason
 	}

@@ -15,7 +15,7 @@ import (
 func rollouts() []ui.Fleet {
 	start := time.Date(2026, 11, 22, 3, 0, 0, 0, time.UTC)
 	at := func(seconds int, f ui.Fleet) ui.Fleet {
-		f.Time, f.Since, f.Expected = start.Add(time.Duration(seconds)*time.Second), start, 8*time.Minute
+		f.Time, f.Since, f.Expected = start.Add(time.Duration(seconds)*time.Second), start, bake.Duration(8*time.Minute)
 		return f
 	}
 	return []ui.Fleet{
