@@ -10,7 +10,7 @@ import (
 // Project is iibake.yaml, complete, and the image templates that it names. Its tags are explained in bake/template.go.
 type Project struct {
 	Version   int                `yaml:"version" required:"true" enum:"1" doc:"version of the file format"`
-	Catalog   string             `yaml:"catalog" default:".iibake" doc:"where the record of all images is kept: a folder, or s3://bucket/prefix"`
+	Catalog   string             `yaml:"catalog" default:".iibake" doc:"where the record of all images is kept: a folder, or s3://bucket/prefix for one that many machines share; blocks of disks stay on the machine that baked them"`
 	Store     string             `yaml:"store" example:".iibake/store" doc:"folder of the disks' blocks; the folder store in the catalog if absent"`
 	Templates []string           `yaml:"templates" required:"true" example:"images/*.yaml" doc:"image templates, by patterns of paths in the repository"`
 	Targets   map[string]Target  `yaml:"targets" keys:"name" example:"{ eu: { region: eu-west-1 } }" doc:"places where images are published and run"`
@@ -36,13 +36,25 @@ const endpointRegion = "eu-west-1"
 // Candidate is the channel that an image enters by passing its tests. Every project has it.
 const Candidate = "candidate"
 
-// CatalogDir returns the absolute path of the catalog, or an error wrapping [bake.ErrInvalid] where it is no folder.
-func (p *Project) CatalogDir() (string, error) {
+// CatalogAddress returns where the catalog is: the absolute path of a folder, or s3://bucket/prefix.
+func (p *Project) CatalogAddress() string {
 	if inBucket(p.Catalog) {
-		return "", Error{p.given[projectFile].at("catalog"), "a catalog in S3 is not in this release of iibake", "write the path of a folder, for example .iibake"}
+		return p.Catalog
 	}
-	return p.abs(p.Catalog), nil
+	return p.abs(p.Catalog)
 }
+
+// WorkDir returns the absolute path of the folder for what belongs to this machine, such as locks and downloads: that of the catalog, or one in the
+// repository where the catalog is in a bucket.
+func (p *Project) WorkDir() string {
+	if inBucket(p.Catalog) {
+		return p.abs(homeFolder)
+	}
+	return p.abs(p.Catalog)
+}
+
+// homeFolder is the folder of a catalog in a bucket that is at hand.
+const homeFolder = ".iibake"
 
 // StoreDir returns the absolute path of the block store.
 func (p *Project) StoreDir() string { return p.abs(p.Store) }
@@ -84,7 +96,7 @@ func (p *Project) complete(d *decoder) {
 // defaultStore keeps the blocks beside the record, or at hand where the record is far away.
 func defaultStore(catalog string) string {
 	if inBucket(catalog) {
-		catalog = ".iibake"
+		catalog = homeFolder
 	}
 	return filepath.ToSlash(filepath.Join(catalog, "store"))
 }

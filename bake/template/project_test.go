@@ -91,24 +91,24 @@ func TestTemplateIsComplete(t *testing.T) {
 func TestCatalogAndStore(t *testing.T) {
 	t.Parallel()
 	elsewhere := t.TempDir()
-	for _, c := range []struct{ lines, catalog, store string }{
-		{"", "DIR/.iibake", "DIR/.iibake/store"},
-		{"catalog: build/record", "DIR/build/record", "DIR/build/record/store"},
-		{"catalog: " + elsewhere, elsewhere, elsewhere + "/store"},
-		{"store: " + elsewhere, "DIR/.iibake", elsewhere},
-		{"catalog: s3://bucket/prefix", "", "DIR/.iibake/store"},
+	for _, c := range []struct{ lines, catalog, work, store string }{
+		{"", "DIR/.iibake", "DIR/.iibake", "DIR/.iibake/store"},
+		{"catalog: build/record", "DIR/build/record", "DIR/build/record", "DIR/build/record/store"},
+		{"catalog: " + elsewhere, elsewhere, elsewhere, elsewhere + "/store"},
+		{"store: " + elsewhere, "DIR/.iibake", "DIR/.iibake", elsewhere},
+		{"catalog: s3://bucket/prefix", "s3://bucket/prefix", "DIR/.iibake", "DIR/.iibake/store"},
+		{"catalog: s3://bucket/prefix\nstore: " + elsewhere, "s3://bucket/prefix", "DIR/.iibake", elsewhere},
 	} {
 		dir := project(t, small+c.lines+"\n", web)
 		p := load(t, dir)
-		catalog, err := p.CatalogDir()
-		if want := strings.ReplaceAll(c.catalog, "DIR", dir); catalog != want || (err == nil) != (want != "") {
-			t.Errorf("%s: catalog in %q, %v: want %q", c.lines, catalog, err, want)
+		if want := strings.ReplaceAll(c.catalog, "DIR", dir); p.CatalogAddress() != want {
+			t.Errorf("%s: catalog in %q: want %q", c.lines, p.CatalogAddress(), want)
+		}
+		if want := strings.ReplaceAll(c.work, "DIR", dir); p.WorkDir() != want {
+			t.Errorf("%s: work in %q: want %q", c.lines, p.WorkDir(), want)
 		}
 		if want := strings.ReplaceAll(c.store, "DIR", dir); p.StoreDir() != want {
 			t.Errorf("%s: store in %q: want %q", c.lines, p.StoreDir(), want)
-		}
-		if err != nil && (!errors.Is(err, bake.ErrInvalid) || !strings.HasPrefix(err.Error(), "iibake.yaml:3:10: ")) {
-			t.Errorf("%s: error %v: want one with its place", c.lines, err)
 		}
 	}
 }
@@ -291,9 +291,8 @@ func TestLoadSettingsReadsNoTemplates(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	at, err := p.CatalogDir()
-	if err != nil || at != filepath.Join(dir, "record") || p.StoreDir() != filepath.Join(dir, "record/store") || p.Images != nil {
-		t.Errorf("got %s, %+v, %v", at, p, err)
+	if at := p.CatalogAddress(); at != filepath.Join(dir, "record") || p.StoreDir() != filepath.Join(dir, "record/store") || p.Images != nil {
+		t.Errorf("got %s, %+v", at, p)
 	}
 	if err := os.WriteFile(file, []byte(text+"catalogue: x\n"), 0o644); err != nil {
 		t.Fatal(err)

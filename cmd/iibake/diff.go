@@ -88,7 +88,7 @@ func (r *record) diff(ctx context.Context, a, b bake.Image) (difference, error) 
 	blocks, err := r.diffBlocks(ctx, a, b)
 	switch {
 	case errors.Is(err, disk.ErrNotFound):
-		d.Skipped = "gc removed one of the disks"
+		d.Skipped = "one of the disks is not on this machine: gc removed it, or another machine baked it"
 	case errors.Is(err, fs.ErrPermission):
 		d.Skipped = "only root may read the disks: sudo iibake diff"
 	case err != nil:

@@ -13,6 +13,8 @@ import (
 
 	"github.com/iibake/iibake/bake"
 	"github.com/iibake/iibake/bake/catalog"
+	"github.com/iibake/iibake/bake/catalog/s3"
+	"github.com/iibake/iibake/bake/disk"
 	"github.com/iibake/iibake/bake/template"
 	"github.com/iibake/iibake/cmd/iibake/internal/ui"
 	"github.com/iibake/iibake/promote"
@@ -66,6 +68,7 @@ func exitCode(ctx context.Context, err error) int {
 		{bake.ErrInvalid, exitInvalid},
 		{promote.ErrRolledBack, exitRolledBack}, // which may be because a gate refused, or the channel moved
 		{bake.ErrRefused, exitRefused},
+		{s3.ErrDenied, exitRefused},
 		{catalog.ErrMoved, exitMoved},
 		{bake.ErrNotFound, exitNotFound},
 		{errBake, exitBake},
@@ -214,11 +217,18 @@ func hints(err error) []string {
 		}
 	}
 	walk(err)
+	if errors.Is(err, disk.ErrNotFound) {
+		all = append(all, elsewhereHint)
+	}
 	if errors.Is(err, fs.ErrPermission) && os.Geteuid() != 0 {
 		all = append(all, "files of a build belong to root: run it with sudo")
 	}
 	return unique(all)
 }
+
+// elsewhereHint is for whoever wants the disk of an image that this machine does not have.
+const elsewhereHint = "the blocks of a disk stay on the machine that baked it, until iibake gc removes them: run this command there; " +
+	"or iibake build --force bakes the image here, as a new version; iibake build --publish where it is baked makes an AMI of it, which needs no blocks any more"
 
 func unique(lines []string) []string {
 	seen := map[string]bool{}

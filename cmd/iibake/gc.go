@@ -127,6 +127,7 @@ func (r *record) collect(c *cli.Context, p *template.Project, dryRun bool) (disk
 
 // live returns the disks that images need: what each template's retain keeps, and everything whose template is gone.
 func (r *record) live(ctx context.Context, p *template.Project, now time.Time) ([]bake.Digest, error) {
+	r = r.now()
 	images, err := r.images.List(ctx, "")
 	if err != nil {
 		return nil, err
@@ -170,8 +171,11 @@ func (r *record) onTheirWay(ctx context.Context) (map[bake.Ref]bool, error) {
 // stale returns the files that builds left behind and nobody has touched since before.
 func (r *record) stale(before time.Time) ([]staleFile, error) {
 	files := []staleFile{}
-	for _, dir := range []string{"scratch", "retained", "downloads"} {
-		root := filepath.Join(r.work(), dir)
+	roots := []string{filepath.Join(r.work(), "scratch"), filepath.Join(r.work(), "retained"), filepath.Join(r.work(), "downloads")}
+	if cache := recordCache(); r.shared != nil && cache != "" {
+		roots = append(roots, cache)
+	}
+	for _, root := range roots {
 		err := filepath.WalkDir(root, func(name string, entry fs.DirEntry, err error) error {
 			if err != nil || !entry.Type().IsRegular() {
 				return err

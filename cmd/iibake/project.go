@@ -43,8 +43,9 @@ func loadProject(c *cli.Context) (*template.Project, error) {
 
 // record is a catalog with its views, and the folders that belong to it.
 type record struct {
-	dir      string // of the catalog
+	dir      string // of the catalog, or of what belongs to this machine where that is in a bucket
 	storeDir string
+	shared   *bucketCatalog // the catalog in a bucket; nil for one in a folder
 	catalog  catalog.Catalog
 	images   bake.Images
 	verdicts test.Verdicts
@@ -70,14 +71,17 @@ func openRecord(c *cli.Context) (*record, error) {
 
 // recordOf opens the catalog that --catalog names, or else the one of p.
 func recordOf(c *cli.Context, p *template.Project) (*record, error) {
-	if dir := c.String("catalog"); dir != "" {
-		return openDir(dir, filepath.Join(dir, "store"))
+	address := c.String("catalog")
+	switch {
+	case isAddress(address):
+		return openShared(c, address, p)
+	case address != "":
+		return openDir(address, filepath.Join(address, "store"))
 	}
-	dir, err := p.CatalogDir()
-	if err != nil {
-		return nil, err
+	if address = p.CatalogAddress(); isAddress(address) {
+		return openShared(c, address, p)
 	}
-	return openDir(dir, p.StoreDir())
+	return openDir(address, p.StoreDir())
 }
 
 func openDir(dir, storeDir string) (*record, error) {
@@ -89,10 +93,14 @@ func openDir(dir, storeDir string) (*record, error) {
 	if err != nil {
 		return nil, err
 	}
+	return newRecord(c, dir, storeDir), nil
+}
+
+func newRecord(c catalog.Catalog, dir, storeDir string) *record {
 	return &record{
 		dir: dir, storeDir: storeDir, catalog: c,
 		images: bake.NewImages(c), verdicts: test.NewVerdicts(c), channels: promote.NewChannels(c),
-	}, nil
+	}
 }
 
 // store opens the block store. It must be closed.
