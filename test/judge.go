@@ -139,7 +139,7 @@ func full(dir string) error {
 	if os.Geteuid() == 0 {
 		free = st.Bfree // what is kept for root, too
 	}
-	if bake.Size(free)*bake.Size(st.Bsize) >= leastRoom { //nolint:gosec,unconvert // the types differ between systems
+	if bake.Size(free)*bake.Size(st.Bsize) >= leastRoom { //nolint:gosec // no filesystem has 2^63 bytes
 		return nil
 	}
 	return fmt.Errorf("the filesystem of %s is full, so that what failed says nothing of the image: make room there and test the image again", dir)

@@ -126,7 +126,7 @@ func TestDraftOutlivesItsProcess(t *testing.T) {
 // disk, and what is put again counts.
 func TestLostContentIsFoundOut(t *testing.T) {
 	for _, left := range []int{disk.BlockSize, disk.BlockSize / 2, 0} {
-		t.Run(fmt.Sprint(left), func(t *testing.T) {
+		t.Run(strconv.Itoa(left), func(t *testing.T) {
 			dir := t.TempDir()
 			first := openStore(t, dir)
 			mustPut(t, mustDraft(t, first, "a"), 3, noise(1, disk.BlockSize))
