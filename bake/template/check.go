@@ -39,6 +39,16 @@ func (c checker) has(path string) bool {
 	return ok
 }
 
+// hasBelow reports whether the file has something in a mapping.
+func (c checker) hasBelow(path string) bool {
+	for p := range c.d.given {
+		if strings.HasPrefix(p, path+".") {
+			return true
+		}
+	}
+	return false
+}
+
 // minDebian is what the smallest Debian with a kernel, a boot loader and cloud-init fits into.
 const minDebian = 1 * bake.GiB
 
@@ -79,7 +89,7 @@ func (c checker) reference(at string, env map[string]bake.Value, dir string) {
 			v.Secret.Dir = dir
 		}
 	}
-	if env != nil && len(env) == 0 && len(c.d.errs) == 0 {
+	if env != nil && len(env) == 0 && !c.hasBelow(at) {
 		c.fail(at, "env is empty", "write NAME: value, or remove it")
 	}
 }

@@ -252,6 +252,7 @@ func (d *decoder) mapping(path string, n *yaml.Node, f field, v reflect.Value) {
 	for _, p := range d.pairs(n) {
 		if err := d.forms.check(f.keys, p.key.Value); err != "" {
 			d.fail(p.key, fmt.Sprintf("%s is no name to use here", quote(p.key.Value)), err)
+			d.given[join(path, p.key.Value)] = d.position(p.key) // there is something, though nothing to use
 			continue
 		}
 		entry := f

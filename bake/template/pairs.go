@@ -31,13 +31,14 @@ func (d *decoder) pairs(n *yaml.Node) []pair {
 	return pairs
 }
 
-// own calls add for the entries that stand in n itself.
+// own calls add for the entries that stand in n itself. A key that is an alias has its place where it is used: there it may be wrong.
 func (d *decoder) own(n *yaml.Node, add func(key, value *yaml.Node)) {
 	for i := 0; i+1 < len(n.Content); i += 2 {
 		key, ok := d.follow(n.Content[i])
 		if !ok {
 			return
 		}
+		key = placed(key, n.Content[i])
 		switch {
 		case isMerge(key):
 		case key.Kind != yaml.ScalarNode || isNull(key):
@@ -58,23 +59,33 @@ func (d *decoder) merged(n *yaml.Node, depth int, add func(key, value *yaml.Node
 		if !ok {
 			return
 		}
-		from := []*yaml.Node{value}
+		from := []*yaml.Node{n.Content[i+1]}
 		if value.Kind == yaml.SequenceNode {
 			from = value.Content
 		}
-		for _, m := range from {
-			m, ok := d.follow(m)
+		for _, use := range from {
+			m, ok := d.follow(use)
 			if !ok {
 				return
 			}
 			if m.Kind != yaml.MappingNode || depth == maxMerges {
-				d.fail(m, "<< does not stand for a mapping", "write <<: *anchor, with the anchor at a mapping")
+				d.fail(use, "<< does not stand for a mapping", "write <<: *anchor, with the anchor at a mapping")
 				return
 			}
 			d.own(m, add)
 			d.merged(m, depth+1, add)
 		}
 	}
+}
+
+// placed returns a node as it stands at another one.
+func placed(n, at *yaml.Node) *yaml.Node {
+	if n == at {
+		return n
+	}
+	copied := *n
+	copied.Line, copied.Column = at.Line, at.Column
+	return &copied
 }
 
 func isMerge(key *yaml.Node) bool { return key.Kind == yaml.ScalarNode && key.ShortTag() == "!!merge" }

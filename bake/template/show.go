@@ -7,6 +7,7 @@ import (
 	"reflect"
 	"slices"
 	"strconv"
+	"strings"
 
 	"gopkg.in/yaml.v3"
 
@@ -90,6 +91,9 @@ func (s shower) text(value string) *yaml.Node {
 		value = escape(value)
 	}
 	n.SetString(value)
+	if n.Style == yaml.LiteralStyle && strings.ContainsAny(value[:1], "\n\t") {
+		n.Style = yaml.DoubleQuotedStyle // as a block the encoder loses an empty first line, and indents by the tab
+	}
 	return n
 }
 

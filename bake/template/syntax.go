@@ -104,14 +104,18 @@ func invalidUTF8(content []byte) int {
 	return -1
 }
 
-// offset returns the position of a byte.
+// offset returns the position of a byte. Lines end where the parser has them end, which says the places of everything else.
 func (d *decoder) offset(content []byte, i int) bake.Position {
-	before := content[:i]
-	return bake.Position{
-		File:   d.file,
-		Line:   1 + bytes.Count(before, []byte("\n")),
-		Column: 1 + utf8.RuneCount(before[1+bytes.LastIndexByte(before, '\n'):]),
+	pos := bake.Position{File: d.file, Line: 1, Column: 1}
+	for at := 0; at < i; {
+		r, n := utf8.DecodeRune(content[at:])
+		at += n
+		pos.Column++
+		if strings.ContainsRune("\n\r\u0085\u2028\u2029", r) && (r != '\r' || !bytes.HasPrefix(content[at:], []byte("\n"))) {
+			pos.Line, pos.Column = pos.Line+1, 1
+		}
 	}
+	return pos
 }
 
 // syntax reports what the YAML parser said. The parser names at most the line where the construct began that it was in, so
