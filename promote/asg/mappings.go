@@ -99,7 +99,9 @@ func (l *look) otherRoots() []string {
 		if p.version == nil || before == nil || *before == aws.ToString(img.RootDeviceName) {
 			continue
 		}
-		set := func(m ec2types.LaunchTemplateBlockDeviceMapping) bool { return aws.ToString(m.DeviceName) == *before && m.Ebs != nil }
+		set := func(m ec2types.LaunchTemplateBlockDeviceMapping) bool {
+			return aws.ToString(m.DeviceName) == *before && m.Ebs != nil
+		}
 		if slices.ContainsFunc(p.mappings, set) {
 			all = append(all, fmt.Sprintf("version %s of launch template %s has settings for %s, the root volume of what the group has now; the image's is %s, "+
 				"so that they make another, empty volume", p.number, p.version.name, *before, aws.ToString(img.RootDeviceName)))

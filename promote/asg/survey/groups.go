@@ -31,16 +31,20 @@ const (
 func (s *site) groups(ctx context.Context) error {
 	s.Groups = map[string]promote.Group{}
 	for names := range slices.Chunk(s.ask.Groups, maxGroups) {
-		s.calls.Add(1)
-		out, err := target.AutoScaling(s.t).DescribeAutoScalingGroups(ctx, &autoscaling.DescribeAutoScalingGroupsInput{
-			AutoScalingGroupNames: names, MaxRecords: aws.Int32(maxGroups),
-		})
-		if err != nil {
-			return err
+		in := autoscaling.DescribeAutoScalingGroupsInput{AutoScalingGroupNames: names, MaxRecords: aws.Int32(maxGroups)}
+		more := func(in *autoscaling.DescribeAutoScalingGroupsInput, out *autoscaling.DescribeAutoScalingGroupsOutput) *string {
+			in.NextToken = out.NextToken
+			return in.NextToken
 		}
-		for _, g := range out.AutoScalingGroups {
-			if g.Status == nil { // what is being deleted is as good as gone
-				s.Groups[aws.ToString(g.AutoScalingGroupName)] = groupOf(g)
+		for out, err := range target.Pages(ctx, target.AutoScaling(s.t).DescribeAutoScalingGroups, in, more) {
+			s.calls.Add(1)
+			if err != nil {
+				return err
+			}
+			for _, g := range out.AutoScalingGroups {
+				if g.Status == nil { // what is being deleted is as good as gone
+					s.Groups[aws.ToString(g.AutoScalingGroupName)] = groupOf(g)
+				}
 			}
 		}
 	}
@@ -119,10 +123,29 @@ func (s *site) templates(ctx context.Context) error {
 	}
 	s.Templates = map[string]promote.TemplateInfo{}
 	for chunk := range slices.Chunk(slices.Sorted(maps.Keys(names)), maxValues) {
+		if err := s.describeTemplates(ctx, chunk); err != nil {
+			return err
+		}
+	}
+	for _, name := range s.names {
+		for i, l := range s.Groups[name].Current {
+			s.Groups[name].Current[i].Version = s.resolve(l)
+		}
+	}
+	return nil
+}
+
+// describeTemplates asks for launch templates. EC2 counts what it looks through before it filters: a page may lack what stands on the next one.
+func (s *site) describeTemplates(ctx context.Context, names []string) error {
+	in := ec2.DescribeLaunchTemplatesInput{
+		Filters: []ec2types.Filter{{Name: aws.String("launch-template-name"), Values: names}}, MaxResults: aws.Int32(maxValues),
+	}
+	more := func(in *ec2.DescribeLaunchTemplatesInput, out *ec2.DescribeLaunchTemplatesOutput) *string {
+		in.NextToken = out.NextToken
+		return in.NextToken
+	}
+	for out, err := range target.Pages(ctx, target.EC2(s.t).DescribeLaunchTemplates, in, more) {
 		s.calls.Add(1)
-		out, err := target.EC2(s.t).DescribeLaunchTemplates(ctx, &ec2.DescribeLaunchTemplatesInput{
-			Filters: []ec2types.Filter{{Name: aws.String("launch-template-name"), Values: chunk}}, MaxResults: aws.Int32(maxValues),
-		})
 		if err != nil {
 			return err
 		}
@@ -130,11 +153,6 @@ func (s *site) templates(ctx context.Context) error {
 			s.Templates[aws.ToString(t.LaunchTemplateId)] = promote.TemplateInfo{
 				Name: aws.ToString(t.LaunchTemplateName), Default: number(t.DefaultVersionNumber), Latest: number(t.LatestVersionNumber),
 			}
-		}
-	}
-	for _, name := range s.names {
-		for i, l := range s.Groups[name].Current {
-			s.Groups[name].Current[i].Version = s.resolve(l)
 		}
 	}
 	return nil

@@ -145,16 +145,22 @@ func (s *site) images(ctx context.Context) error {
 		for _, ami := range chunk {
 			found[ami] = false
 		}
-		s.calls.Add(1)
-		out, err := target.EC2(s.t).DescribeImages(ctx, &ec2.DescribeImagesInput{
+		in := ec2.DescribeImagesInput{
 			Filters:           []ec2types.Filter{{Name: aws.String("image-id"), Values: chunk}},
 			IncludeDeprecated: aws.Bool(true), // those of other accounts would be hidden, and can be launched
-		})
-		if err != nil {
-			return err
 		}
-		for _, img := range out.Images {
-			found[aws.ToString(img.ImageId)] = img.State == ec2types.ImageStateAvailable
+		more := func(in *ec2.DescribeImagesInput, out *ec2.DescribeImagesOutput) *string {
+			in.NextToken = out.NextToken
+			return in.NextToken
+		}
+		for out, err := range target.Pages(ctx, target.EC2(s.t).DescribeImages, in, more) {
+			s.calls.Add(1)
+			if err != nil {
+				return err
+			}
+			for _, img := range out.Images {
+				found[aws.ToString(img.ImageId)] = img.State == ec2types.ImageStateAvailable
+			}
 		}
 	}
 	s.AMIs = found
