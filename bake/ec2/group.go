@@ -11,6 +11,7 @@ import (
 	ec2types "github.com/aws/aws-sdk-go-v2/service/ec2/types"
 
 	"github.com/iibake/iibake/bake"
+	"github.com/iibake/iibake/bake/catalog"
 	"github.com/iibake/iibake/bake/ec2/target"
 )
 
@@ -146,14 +147,32 @@ func (g *group) publish(ctx context.Context) (map[string]bake.Artifact, error) {
 	if err := together(g.members, func(_ int, m *member) error { return g.finish(ctx, m) }); err != nil {
 		return nil, err
 	}
-	if slices.ContainsFunc(g.members, func(m *member) bool { return !m.ready }) {
-		if err := g.spread(ctx); err != nil {
-			return nil, err
-		}
+	if err := g.complete(ctx); err != nil {
+		return nil, err
 	}
 	known, err := g.artifacts.Of(ctx, g.img.Ref)
 	g.known = known
 	return g.found(), err
+}
+
+// complete brings the image to the members that lack it. Where another process that makes the same comes in between, it looks again: that one
+// may have made all of it.
+func (g *group) complete(ctx context.Context) error {
+	for try := 1; ; try++ {
+		if !slices.ContainsFunc(g.members, func(m *member) bool { return !m.ready }) {
+			return nil
+		}
+		err := g.spread(ctx)
+		if !errors.Is(err, catalog.ErrMoved) || try == tries {
+			return err
+		}
+		if cause := g.c.Clock.Sleep(ctx, settlePoll); cause != nil {
+			return cause
+		}
+		if _, again := g.find(ctx); again != nil {
+			return again
+		}
+	}
 }
 
 // finish does what an earlier process did not come to do for an AMI that is there.
