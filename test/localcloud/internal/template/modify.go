@@ -24,7 +24,7 @@ func (s *Service) modify(_ context.Context, c *wire.Call, in *ec2.ModifyLaunchTe
 		}
 		id := *t.LaunchTemplateId
 		if aws.ToString(in.DefaultVersion) == "" {
-			return wire.Errorf("MissingParameter", "A launch template version must be specified to set the new default version for the template with ID %s", id)
+			return wire.Errorf("MissingParameter", "A launch template version must be specified to set the new default version for the template with ID %s.", id)
 		}
 		if aws.ToBool(in.DryRun) {
 			return wire.ErrDryRun()

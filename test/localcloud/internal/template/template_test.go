@@ -388,7 +388,7 @@ func TestDefaultMoves(t *testing.T) {
 	id := create(t, c, "web", nano()).LaunchTemplateId
 	addVersion(t, c, id, "1", &data{})
 	_, err := c.Client.ModifyLaunchTemplate(t.Context(), &ec2.ModifyLaunchTemplateInput{LaunchTemplateId: id})
-	ec2test.Expect(t, err, "MissingParameter", "A launch template version must be specified to set the new default version for the template with ID "+*id)
+	ec2test.Expect(t, err, "MissingParameter", "A launch template version must be specified to set the new default version for the template with ID "+*id+".")
 	out, err := c.Client.ModifyLaunchTemplate(t.Context(), &ec2.ModifyLaunchTemplateInput{LaunchTemplateId: id, DefaultVersion: aws.String("$Latest")})
 	if err != nil || *out.LaunchTemplate.DefaultVersionNumber != 2 || !out.LaunchTemplate.CreateTime.Equal(time.Unix(0, 0)) || out.LaunchTemplate.Tags != nil {
 		t.Errorf("got %+v %v", out, err)
