@@ -228,7 +228,7 @@ func (p *Promoter) fillArtifacts(ctx context.Context, plan *Plan, legs []*leg) (
 	}
 	artifacts, err := p.c.Publisher.Find(ctx, *plan.Image, targets)
 	if err != nil {
-		return nil, fmt.Errorf("find %s: %w", plan.Image.Ref, err)
+		return nil, err
 	}
 	for _, t := range targets {
 		if artifacts[t].AMI == "" {

@@ -34,7 +34,7 @@ type Config struct {
 	Workers   int                                                // fleets that are dealt with at once; default 128
 }
 
-// Publisher makes images exist where fleets are. Both methods return the artifacts by target.
+// Publisher makes images exist where fleets are. Both methods return the artifacts by target, and errors that say what was done with which image.
 type Publisher interface {
 	// Publish makes img usable in every target, and returns when it is. What exists is not made again, whoever made it and whether
 	// that process is still alive.

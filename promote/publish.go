@@ -3,7 +3,6 @@ package promote
 import (
 	"context"
 	"errors"
-	"fmt"
 	"time"
 
 	"github.com/iibake/iibake/bake"
@@ -68,9 +67,9 @@ func (d *drive) publishedAs(ctx context.Context, r published) error {
 	case r.err == nil:
 		d.artifacts, d.published = r.artifacts, true
 	case d.untouched() || errors.Is(r.err, bake.ErrRefused):
-		d.refuse(fmt.Errorf("publish %s: %w", d.p.To, r.err))
+		d.refuse(r.err)
 	default:
-		return fmt.Errorf("publish %s: %w", d.p.To, r.err)
+		return r.err
 	}
 	return nil
 }

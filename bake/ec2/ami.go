@@ -28,7 +28,7 @@ const (
 func (j job) look(ctx context.Context, at *target.Target, others []bake.Artifact) (*ec2types.Image, error) {
 	images, err := j.named(ctx, at, others)
 	if err != nil {
-		return nil, fmt.Errorf("image %s in %s: %w", j.img.Ref, place(at), err)
+		return nil, fmt.Errorf("look in %s: %w", place(at), err)
 	}
 	var best *ec2types.Image
 	for _, img := range images {

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -27,7 +29,7 @@ func (j job) copy(ctx context.Context, at *target.Target, e *entry, source bake.
 	if err != nil {
 		err = fmt.Errorf("copy %s from %s to %s: %w", source.AMI, source.Region, place(at), err)
 	}
-	return img, task.End(err)
+	return img, task.End(target.Terse(err))
 }
 
 func (j job) copyOnce(ctx context.Context, at *target.Target, e *entry, source bake.Artifact) (*ec2types.Image, error) {
@@ -75,7 +77,7 @@ func (j job) share(ctx context.Context, at *target.Target, img *ec2types.Image, 
 	if err != nil {
 		err = fmt.Errorf("share %s in %s with %s: %w", aws.ToString(img.ImageId), place(at), strings.Join(accounts, ", "), err)
 	}
-	return task.End(err)
+	return task.End(target.Terse(err))
 }
 
 func allowLaunch(ctx context.Context, at *target.Target, img *ec2types.Image, accounts []string) error {
@@ -103,25 +105,40 @@ func allowVolumes(ctx context.Context, at *target.Target, snapshot string, accou
 // awsKey ends the name of the key that AWS manages for EBS.
 const awsKey = "alias/aws/ebs"
 
-// shareable refuses an account whose snapshots can never be shared, before anything is uploaded for it.
-func (p *Publisher) shareable(ctx context.Context, at *target.Target, accounts []string) error {
+// shareable refuses an account whose snapshots can never be shared, before anything is uploaded for it. The copy of an encrypted snapshot
+// is encrypted by the default key of its region, whether or not the region encrypts everything.
+func (p *Publisher) shareable(ctx context.Context, at *target.Target, accounts []string, encrypted bool) error {
 	if len(accounts) == 0 {
 		return nil
 	}
-	encrypted, err := p.encryptsByDefault(ctx, at)
-	if err != nil || !encrypted {
-		return err
+	if !encrypted {
+		var err error
+		if encrypted, err = p.encryptsByDefault(ctx, at); err != nil || !encrypted {
+			return err
+		}
 	}
-	out, err := target.EC2(at).GetEbsDefaultKmsKeyId(ctx, &awsec2.GetEbsDefaultKmsKeyIdInput{})
-	if errors.Is(err, target.ErrDenied) {
-		return nil
-	}
+	key, err := p.defaultKey(ctx, at)
 	if err != nil {
 		return err
 	}
-	if strings.HasSuffix(aws.ToString(out.KmsKeyId), awsKey) {
-		return fmt.Errorf("%w: %s encrypts new snapshots by a key of AWS, and what that encrypts cannot be shared with other accounts: "+
+	if strings.HasSuffix(key, awsKey) {
+		return fmt.Errorf("%w: %s would encrypt the snapshot by a key of AWS, and what that encrypts cannot be shared with other accounts: "+
 			"set a key of your own as the default for EBS there and let those accounts use it", bake.ErrRefused, place(at))
 	}
 	return nil
+}
+
+// allShareable refuses accounts whose snapshots could not be shared with those that need them.
+func (g *group) allShareable(ctx context.Context, home *target.Target, needs map[string][]string) error {
+	encrypted := false
+	for region, accounts := range sorted(needs) {
+		if region != home.Region && len(accounts) > 0 {
+			var err error
+			if encrypted, err = g.encryptsByDefault(ctx, home); err != nil {
+				return err
+			}
+			break
+		}
+	}
+	return together(slices.Sorted(maps.Keys(needs)), func(_ int, r string) error { return g.shareable(ctx, home.In(r), needs[r], encrypted) })
 }

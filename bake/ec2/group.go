@@ -34,11 +34,11 @@ func (m *member) mine() bool { return m.img != nil && aws.ToString(m.img.OwnerId
 func (p *Publisher) publish(ctx context.Context, img bake.Image, t bake.Template, names []string) (map[string]bake.Artifact, error) {
 	j := job{Publisher: p, img: img, template: t}
 	if _, err := j.registration("", ""); err != nil {
-		return nil, fmt.Errorf("publish %s: %w", img.Ref, err)
+		return nil, fmt.Errorf("publish %s: %w", img.Ref, target.Terse(err))
 	}
 	groups, err := j.groups(ctx, names)
 	if err != nil {
-		return nil, fmt.Errorf("publish %s: %w", img.Ref, err)
+		return nil, fmt.Errorf("publish %s: %w", img.Ref, target.Terse(err))
 	}
 	results := make([]map[string]bake.Artifact, len(groups))
 	err = together(groups, func(i int, g *group) (err error) {
@@ -46,7 +46,7 @@ func (p *Publisher) publish(ctx context.Context, img bake.Image, t bake.Template
 		return err
 	})
 	if err != nil {
-		return nil, fmt.Errorf("publish %s: %w", img.Ref, err)
+		return nil, fmt.Errorf("publish %s: %w", img.Ref, target.Terse(err))
 	}
 	return merged(results), nil
 }
@@ -54,7 +54,7 @@ func (p *Publisher) publish(ctx context.Context, img bake.Image, t bake.Template
 func (p *Publisher) find(ctx context.Context, img bake.Image, names []string) (map[string]bake.Artifact, error) {
 	groups, err := job{Publisher: p, img: img}.groups(ctx, names)
 	if err != nil {
-		return nil, fmt.Errorf("look for %s: %w", img.Ref, err)
+		return nil, fmt.Errorf("look for %s: %w", img.Ref, target.Terse(err))
 	}
 	results := make([]map[string]bake.Artifact, len(groups))
 	err = together(groups, func(i int, g *group) (err error) {
@@ -62,7 +62,7 @@ func (p *Publisher) find(ctx context.Context, img bake.Image, names []string) (m
 		return err
 	})
 	if err != nil {
-		return nil, fmt.Errorf("look for %s: %w", img.Ref, err)
+		return nil, fmt.Errorf("look for %s: %w", img.Ref, target.Terse(err))
 	}
 	return merged(results), nil
 }
@@ -136,7 +136,7 @@ func (g *group) see(ctx context.Context, m *member, known []bake.Artifact) (err 
 	}
 	s, err := g.snapshot(ctx, m.Target, rootSnapshot(m.img))
 	m.ready = s != nil
-	return err
+	return inPlace(m.Target, err)
 }
 
 // publish makes the image exist in the group's targets.
@@ -194,10 +194,10 @@ func (g *group) spread(ctx context.Context) error {
 		return err
 	}
 	needs := g.needs(home)
-	regions := slices.Sorted(maps.Keys(needs))
-	if err := together(regions, func(_ int, r string) error { return g.shareable(ctx, home.In(r), needs[r]) }); err != nil {
+	if err := g.allShareable(ctx, home, needs); err != nil {
 		return err
 	}
+	regions := slices.Sorted(maps.Keys(needs))
 	source, err := g.provide(ctx, home, nil, needs[home.Region])
 	if err != nil {
 		return err

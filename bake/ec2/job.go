@@ -74,6 +74,14 @@ func (j job) start(format string, args ...any) *bake.Task {
 // place names a region of an account for people.
 func place(t *target.Target) string { return t.Region + " of account " + t.Account }
 
+// inPlace says where something went wrong that was asked of AWS.
+func inPlace(t *target.Target, err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("in %s: %w", place(t), err)
+}
+
 // together calls f for every item at the same time, lets all of them end, and joins their errors.
 func together[T any](items []T, f func(int, T) error) error {
 	errs := make([]error, len(items))

@@ -24,7 +24,7 @@ func (j job) upload(ctx context.Context, at *target.Target, e *entry) (*ec2types
 	}
 	task := j.start("register in %s", place(at))
 	img, err := j.register(ctx, at, e, snapshot)
-	return img, task.End(err)
+	return img, task.End(target.Terse(err))
 }
 
 func (j job) register(ctx context.Context, at *target.Target, e *entry, snapshot string) (*ec2types.Image, error) {

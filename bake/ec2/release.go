@@ -61,7 +61,7 @@ func (p *Publisher) deleteMade(ctx context.Context, at *target.Target, e *entry,
 	if e.Snapshot == "" || e.old {
 		made, err := p.ownSnapshots(ctx, at, ec2types.Filter{Name: aws.String("tag:" + tagRun), Values: []string{e.Run}})
 		if err != nil {
-			return err
+			return inPlace(at, err)
 		}
 		for _, s := range made {
 			ids[aws.ToString(s.SnapshotId)] = ""

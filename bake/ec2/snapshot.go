@@ -53,9 +53,9 @@ func (j job) snapshotOf(ctx context.Context, at *target.Target, e *entry) (id st
 		if err = errors.Join(err, u.release(ctx, err)); !errors.Is(err, errSpoilt) {
 			break
 		}
-		u.task.Warn("%v", err)
+		u.task.Warn("%v", target.Terse(err))
 	}
-	return "", u.task.End(fmt.Errorf("snapshot in %s: %w", place(at), err))
+	return "", u.task.End(target.Terse(fmt.Errorf("snapshot in %s: %w", place(at), err)))
 }
 
 // once takes one snapshot from where it is to its end.
@@ -110,7 +110,7 @@ func (u *upload) open(ctx context.Context) (from *basis, encrypted bool, err err
 		return err
 	})
 	if from != nil && refusesParent(err) {
-		u.task.Note("%s cannot be built on, so that every block is written: %v", from.Snapshot, err)
+		u.task.Note("%s cannot be built on, so that every block is written: %v", from.Snapshot, target.Terse(err))
 		if err := u.begin(ctx, nil); err != nil {
 			return nil, false, err
 		}

@@ -16,11 +16,11 @@ import (
 func (p *Publisher) Sweep(ctx context.Context, targets []string, olderThan time.Duration) ([]string, error) {
 	opened, err := p.open(ctx, unique(targets))
 	if err != nil {
-		return nil, fmt.Errorf("sweep: %w", err)
+		return nil, fmt.Errorf("sweep: %w", target.Terse(err))
 	}
 	keys, err := p.c.Catalog.List(ctx, intentsPrefix)
 	if err != nil {
-		return nil, fmt.Errorf("sweep: %w", err)
+		return nil, fmt.Errorf("sweep: %w", target.Terse(err))
 	}
 	done := make([]string, len(keys))
 	err = together(keys, func(i int, key string) (err error) {
@@ -34,7 +34,7 @@ func (p *Publisher) Sweep(ctx context.Context, targets []string, olderThan time.
 		}
 	}
 	if err != nil {
-		err = fmt.Errorf("sweep: %w", err)
+		err = fmt.Errorf("sweep: %w", target.Terse(err))
 	}
 	return lines, err
 }

@@ -50,8 +50,13 @@ func (p Parameters) Set(ctx context.Context, parameter string, artifacts map[str
 	group.SetLimit(parallel)
 	for i, place := range places {
 		group.Go(func() error {
-			if err := p.set(ctx, place, parameter, artifacts[place].AMI); err != nil {
-				failures[i] = fmt.Errorf("target %s: parameter %s: %w", place, parameter, err)
+			t, err := p.c.Target(ctx, place)
+			if err != nil {
+				failures[i] = err // names the target
+				return nil
+			}
+			if err := p.set(ctx, t, parameter, artifacts[place].AMI); err != nil {
+				failures[i] = fmt.Errorf("parameter %s in %s of account %s: %w", parameter, t.Region, t.Account, target.Terse(err))
 			}
 			return nil
 		})
@@ -60,15 +65,11 @@ func (p Parameters) Set(ctx context.Context, parameter string, artifacts map[str
 	return errors.Join(failures...)
 }
 
-func (p Parameters) set(ctx context.Context, place, parameter, ami string) error {
-	t, err := p.c.Target(ctx, place)
-	if err != nil {
-		return err
-	}
+func (p Parameters) set(ctx context.Context, t *target.Target, parameter, ami string) error {
 	if shown, err := read(ctx, target.SSM(t), parameter); err != nil || shown == ami {
 		return err
 	}
-	_, err = target.SSM(t).PutParameter(ctx, &ssm.PutParameterInput{
+	_, err := target.SSM(t).PutParameter(ctx, &ssm.PutParameterInput{
 		Name: &parameter, Value: &ami, Type: types.ParameterTypeString, DataType: aws.String("aws:ec2:image"), Overwrite: aws.Bool(true),
 	})
 	if err != nil {

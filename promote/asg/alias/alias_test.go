@@ -169,3 +169,21 @@ func TestSetWhereOneFails(t *testing.T) {
 		t.Errorf("got %s, want %s", got, good.AMI)
 	}
 }
+
+// What an error says, it says once: what was to be set, where, what was asked, and what the answer was.
+func TestWhatErrorsSay(t *testing.T) {
+	w := newWorld(t)
+	rule := "version: 1\nrules:\n- match: { operation: PutParameter }\n  do: { error: { status: 400, code: AccessDeniedException, message: no } }\n"
+	if err := w.cloud.SetFaults(localcloud.Document{Name: "faults", Text: []byte(rule)}); err != nil {
+		t.Fatal(err)
+	}
+	err := w.parameters().Set(t.Context(), parameter, map[string]bake.Artifact{"eu": {AMI: "ami-1"}})
+	want := "parameter /web/production in eu-west-1 of account 111122223333: permission denied: ssm:PutParameter: no (AccessDeniedException, request "
+	if err == nil || !strings.HasPrefix(err.Error(), want) || !errors.Is(err, target.ErrDenied) {
+		t.Errorf("got %v", err)
+	}
+	err = w.parameters().Set(t.Context(), parameter, map[string]bake.Artifact{"nowhere": {AMI: "ami-1"}})
+	if err == nil || err.Error() != "target nowhere: not found" {
+		t.Errorf("got %v", err)
+	}
+}
