@@ -22,7 +22,6 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/iibake/iibake/bake"
-	"github.com/iibake/iibake/bake/catalog"
 	"github.com/iibake/iibake/bake/disk"
 	"github.com/iibake/iibake/promote"
 	"github.com/iibake/iibake/test"
@@ -54,14 +53,13 @@ func hallOf(p daemon.Process) hall {
 }
 
 // newVersion records a version of the image web, baked from the newest commit of the project in the current folder, that passed its tests and
-// entered candidate: version CATALOG VERSION
+// entered candidate: version FOLDER|ADDRESS VERSION
 func newVersion(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 2 {
 		ts.Fatalf("usage: version CATALOG VERSION")
 	}
-	ctx, dir := context.Background(), ts.MkAbs(args[0])
-	c, err := catalog.OpenDir(dir)
-	ts.Check(err)
+	ctx := context.Background()
+	c, dir := catalogAt(ts, args[0])
 	store, err := disk.Open(filepath.Join(dir, "store"))
 	ts.Check(err)
 	defer func() { _ = store.Close() }()

@@ -42,6 +42,7 @@ func TestScripts(t *testing.T) {
 func commands() map[string]func(*testscript.TestScript, bool, []string) {
 	all := localCommands()
 	maps.Copy(all, fleetCommands())
+	maps.Copy(all, sharedCommands())
 	maps.Copy(all, map[string]func(*testscript.TestScript, bool, []string){"seed": seed, "status": status, "json": isJSON, "byhand": byHand})
 	return all
 }
