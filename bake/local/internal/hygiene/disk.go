@@ -2,10 +2,12 @@ package hygiene
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
 	"os"
+	"slices"
 
 	"github.com/iibake/iibake/bake/local/internal/hygiene/ext4"
 	"github.com/iibake/iibake/bake/local/internal/sandbox"
@@ -102,7 +104,7 @@ func (s *scanner) texts(b []byte, at int64) []hit {
 func planted(hits []hit) []Finding {
 	var found []Finding
 	last := int64(-1)
-	for _, h := range hits {
+	for _, h := range slices.SortedFunc(slices.Values(hits), func(a, b hit) int { return cmp.Compare(a.at, b.at) }) {
 		if block := h.at / blockSize; h.secret && block != last {
 			last = block
 			found = append(found, Finding{

@@ -2,6 +2,7 @@ package hygiene
 
 import (
 	"bytes"
+	"encoding/base64"
 	"path"
 	"slices"
 	"strings"
@@ -62,7 +63,7 @@ func (r rule) folders() bool { return strings.HasSuffix(r.pattern, "/*") && !r.e
 
 // credential is a file by whose name and content one recognises something secret.
 type credential struct {
-	name string // end of the path
+	name string // end of the path; with a slash at its end a folder, all of whose files count
 	text string // must be in the file
 	what string
 }
@@ -77,7 +78,12 @@ func credentials() []credential {
 		{"/.pypirc", "password", "credentials of PyPI"},
 		{"/.pgpass", ":", "a password of PostgreSQL"},
 		{"/etc/apt/auth.conf", "password", "credentials of a package archive"},
+		{"/etc/apt/auth.conf.d/", "password", "credentials of a package archive"},
 	}
+}
+
+func (c credential) matches(name string) bool {
+	return strings.HasSuffix(name, c.name) || strings.HasSuffix(c.name, "/") && strings.HasPrefix(name, c.name)
 }
 
 // snakeoil is a key that no one trusts: packages make it so that servers can start.
@@ -92,7 +98,7 @@ func secretIn(name string, content []byte) string {
 		return "a private key"
 	}
 	for _, c := range credentials() {
-		if strings.HasSuffix(name, c.name) && bytes.Contains(content, []byte(c.text)) {
+		if c.matches(name) && bytes.Contains(content, []byte(c.text)) {
 			return c.what
 		}
 	}
@@ -101,7 +107,7 @@ func secretIn(name string, content []byte) string {
 
 // credentialFile reports whether a file is known by its name to hold something secret.
 func credentialFile(name string) bool {
-	return slices.ContainsFunc(credentials(), func(c credential) bool { return strings.HasSuffix(name, c.name) })
+	return slices.ContainsFunc(credentials(), func(c credential) bool { return c.matches(name) })
 }
 
 const (
@@ -112,7 +118,8 @@ const (
 // keyMarks are texts that every private key has one of.
 func keyMarks() [][]byte { return [][]byte{[]byte(pemMark), []byte(puttyMark)} }
 
-// hasKey reports whether a private key begins on one of the lines: OpenSSL's and OpenSSH's look alike.
+// hasKey reports whether a private key begins on one of the lines: OpenSSL's and OpenSSH's look alike. It may be indented, as in YAML, or
+// stand in the quotes of JSON with its lines in one.
 func hasKey(content []byte) bool {
 	if bytes.HasPrefix(content, []byte(puttyMark)) {
 		return true
@@ -123,11 +130,26 @@ func hasKey(content []byte) bool {
 			return false
 		}
 		line := before[bytes.LastIndexByte(before, '\n')+1:]
-		if bytes.HasPrefix(line, []byte("-----BEGIN ")) && bytes.ContainsAny(after[:min(2, len(after))], "\r\n") {
-			return true
+		if prefix, _, ok := bytes.Cut(line, []byte("-----BEGIN ")); ok {
+			prefix = bytes.TrimLeft(prefix, " \t")
+			if len(prefix) == 0 && bytes.ContainsAny(after[:min(2, len(after))], "\r\n") || bytes.HasSuffix(prefix, []byte{'"'}) && quotedKey(after) {
+				return true
+			}
 		}
 		content = after
 	}
+}
+
+// quotedKey reports whether a text goes on as a key does in quotes: with an end of line that is written out, and digits of base 64. What a
+// program looks for in keys does not.
+func quotedKey(after []byte) bool {
+	digits, ok := bytes.CutPrefix(bytes.TrimPrefix(after, []byte(`\r`)), []byte(`\n`))
+	const enough = 32
+	if !ok || len(digits) < enough {
+		return false
+	}
+	_, err := base64.StdEncoding.DecodeString(string(digits[:enough]))
+	return err == nil
 }
 
 // passwords returns the users of a shadow file who can log in with a password, or without any.
