@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awsec2 "github.com/aws/aws-sdk-go-v2/service/ec2"
@@ -25,13 +26,21 @@ type basis struct {
 const maxCandidates = 48
 
 // nearest returns the snapshot of ours that lacks the fewest blocks of m, or nil where writing everything costs as much. Encrypted ones are
-// for accounts that encrypt everything, and the others are refused there.
+// for accounts that encrypt everything, and the others are refused there; one that was encrypted by an earlier key would pass that key on, by which
+// nobody else may be able to read.
 func (j job) nearest(ctx context.Context, at *target.Target, m disk.Manifest, encrypted bool) (*basis, error) {
 	snapshots, err := j.ownSnapshots(ctx, at, ec2types.Filter{Name: aws.String("tag-key"), Values: []string{tagDisk}})
 	if err != nil {
 		return nil, err
 	}
 	best, fewest := (*basis)(nil), len(changes(m, nil, encrypted))
+	key := ""
+	if encrypted {
+		if key, err = j.ownKey(ctx, at); err != nil {
+			return nil, err
+		}
+	}
+	snapshots = slices.DeleteFunc(snapshots, func(s ec2types.Snapshot) bool { return key != "" && aws.ToString(s.KmsKeyId) != key })
 	for _, o := range j.candidates(snapshots, m, encrypted) {
 		old, err := j.c.Store.Manifest(ctx, o.Disk)
 		if errors.Is(err, disk.ErrNotFound) || errors.Is(err, disk.ErrCorrupt) || errors.Is(err, bake.ErrInvalid) {
@@ -127,6 +136,28 @@ func (p *Publisher) snapshot(ctx context.Context, at *target.Target, id string) 
 		return nil, err
 	}
 	return &out.Snapshots[0], nil
+}
+
+// ownKey returns the ARN of the key of the account's own that encrypts its new snapshots. It is empty where that is a key of AWS, or known by
+// an alias, and where the caller may not ask.
+func (p *Publisher) ownKey(ctx context.Context, at *target.Target) (string, error) {
+	key, err := p.defaultKey(ctx, at)
+	if !strings.Contains(key, ":key/") {
+		return "", err
+	}
+	return key, err
+}
+
+// defaultKey returns what AWS calls the key that encrypts new snapshots; nothing where the caller may not ask.
+func (p *Publisher) defaultKey(ctx context.Context, at *target.Target) (string, error) {
+	out, err := target.EC2(at).GetEbsDefaultKmsKeyId(ctx, &awsec2.GetEbsDefaultKmsKeyIdInput{})
+	if errors.Is(err, target.ErrDenied) {
+		return "", nil
+	}
+	if err != nil {
+		return "", err
+	}
+	return aws.ToString(out.KmsKeyId), nil
 }
 
 // encryptsByDefault reports whether the account encrypts every new snapshot. Who may not ask finds out when it happens.
