@@ -54,7 +54,7 @@ func (f *Fleet) fail(err error) error {
 	if !errors.Is(err, bake.ErrRefused) && hasCode(err, finalCodes()...) && !errors.Is(err, errLag) {
 		err = fmt.Errorf("%w: %w", bake.ErrRefused, err)
 	}
-	return fmt.Errorf("group %s in %s of %s: %w", f.m.Group, f.t.Region, f.t.Account, err)
+	return fmt.Errorf("group %s in %s of account %s: %w", f.m.Group, f.t.Region, f.t.Account, target.Terse(err))
 }
 
 // finalCodes are those of errors that come again with each call.

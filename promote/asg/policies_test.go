@@ -119,7 +119,7 @@ func TestDenied(t *testing.T) {
 				_, err = f.Start(t.Context(), r)
 			}
 			if !errors.Is(err, target.ErrDenied) || !errors.Is(err, bake.ErrRefused) || !strings.Contains(err.Error(), action+" on arn:aws:x") ||
-				!strings.Contains(err.Error(), "group web in eu-west-1 of "+home) {
+				!strings.Contains(err.Error(), "group web in eu-west-1 of account "+home) {
 				t.Errorf("got %v", err)
 			}
 		})

@@ -95,7 +95,7 @@ func (s *site) gap(part promote.Part, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if !slices.ContainsFunc(s.Gaps, func(g promote.Gap) bool { return g.Part == part }) {
-		s.Gaps = append(s.Gaps, promote.Gap{Part: part, Error: err.Error()})
+		s.Gaps = append(s.Gaps, promote.Gap{Part: part, Error: target.Terse(err).Error()})
 	}
 }
 
