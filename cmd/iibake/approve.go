@@ -17,6 +17,7 @@ import (
 func approveCommand(con *console) *cli.Command {
 	return &cli.Command{
 		Name: "approve", Usage: "agree to an image entering a channel", Category: categoryFleets, ArgsUsage: "IMAGE CHANNEL",
+		UsageText: examples([2]string{`iibake approve web@staging production --reason "looked at it"`, "and why"}),
 		Description: "It holds for this version in this channel, and lapses when the image is revoked. Who agrees is who the environment says: in CI who\n" +
 			"triggered the job, otherwise the user. Where the channel has not_author, whoever baked the image or wrote its commit cannot.\n" +
 			"Where the channel wants no approvals it is on record nevertheless, and counts from when it does.",

@@ -20,6 +20,7 @@ import (
 func channelsCommand(con *console) *cli.Command {
 	return &cli.Command{
 		Name: "channels", Usage: "list what every channel holds, and since when", Category: categoryFleets, ArgsUsage: "[NAME...]",
+		UsageText: examples([2]string{"iibake channels web", "those of one image"}),
 		Description: "NAME is that of an image. A channel that holds nothing is shown where the one before it holds something: that is what could be\n" +
 			"promoted next. iibake history tells how a channel got there.",
 		Flags:        []cli.Flag{outputFlag()},

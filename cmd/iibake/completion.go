@@ -13,9 +13,10 @@ import (
 func completionCommand(con *console) *cli.Command {
 	return &cli.Command{
 		Name: "completion", Usage: "write the completion script of a shell", Category: categoryProgram, ArgsUsage: "bash|zsh|fish",
-		Description: "bash:  iibake completion bash > /etc/bash_completion.d/iibake\n" +
-			"zsh:   iibake completion zsh > \"${fpath[1]}/_iibake\"\n" +
-			"fish:  iibake completion fish > ~/.config/fish/completions/iibake.fish",
+		UsageText: examples(
+			[2]string{"iibake completion bash > /etc/bash_completion.d/iibake", "as root, for everybody"},
+			[2]string{`iibake completion zsh > "${fpath[1]}/_iibake"`, "before compinit runs"},
+			[2]string{"iibake completion fish > ~/.config/fish/completions/iibake.fish", "for yourself"}),
 		BashComplete: func(*cli.Context) { _ = con.printf("bash\nzsh\nfish\n") },
 		Action: func(c *cli.Context) error {
 			args, err := operands(c, "SHELL")

@@ -34,8 +34,12 @@ func drillCommand(con *console) *cli.Command {
 func drillRollbackCommand(con *console) *cli.Command {
 	return &cli.Command{
 		Name: "rollback", Usage: "find out whether a fleet could go back, without touching it", ArgsUsage: "FLEET...",
+		UsageText: examples(
+			[2]string{"iibake drill rollback web-eu web-us", "from cron, on a host that can boot the image"},
+			[2]string{"iibake drill rollback web-eu --skip-boot", "in seconds: is it there, and how long would it take"}),
 		Description: "Is the image before still there, can it be launched, does it boot and pass its tests on this host, and how long would it take? The\n" +
-			"answer goes on record. A way back that would not work ends with code 11, as cron wants it.",
+			"answer goes on record. A way back that would not work ends with code 11, as cron wants it. A fleet that went back before is said to be\n" +
+			"there already.",
 		Flags: append(variableFlags(), outputFlag(),
 			&cli.BoolFlag{Name: "skip-boot", Usage: "do not boot and judge the image"}),
 		BashComplete: completeFleets(con),

@@ -18,13 +18,17 @@ const (
 	categoryProgram = "This program"
 )
 
+func categories() []string {
+	return []string{categoryProject, categoryImages, categoryFleets, categoryCatalog, categoryCloud, categoryProgram}
+}
+
 // Help is a text of our own with columns set by tabs, which urfave/cli takes for a template and lines up: its own template
 // tells of every option that it is false by default, and twice of each that can be repeated.
 
 func appHelp(app *cli.App) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "iibake: %s\n\nUsage: %s\n\n%s\n", app.Usage, app.UsageText, app.Description)
-	for _, category := range []string{categoryProject, categoryImages, categoryFleets, categoryCatalog, categoryCloud, categoryProgram} {
+	for _, category := range categories() {
 		verbs := slices.DeleteFunc(slices.Clone(app.Commands), func(c *cli.Command) bool { return c.Category != category || c.Hidden })
 		if len(verbs) > 0 {
 			b.WriteString("\n" + category + ":\n" + verbLines(verbs))
@@ -57,7 +61,24 @@ func verbHelp(name string, c *cli.Command) string {
 	if len(c.Subcommands) > 0 {
 		text += "\nVerbs:\n" + verbLines(c.Subcommands)
 	}
-	return text + optionsHelp(append(slices.Clone(c.Flags), helpFlag()))
+	return text + optionsHelp(append(slices.Clone(c.Flags), helpFlag())) + examplesHelp(c)
+}
+
+// examplesHelp writes the examples of a verb, which stand in its UsageText: a command line each and, behind a tab, what it is for.
+func examplesHelp(c *cli.Command) string {
+	if c.UsageText == "" {
+		return ""
+	}
+	return "\nExamples:\n   " + strings.ReplaceAll(c.UsageText, "\n", "\n   ") + "\n"
+}
+
+// examples joins pairs of a command line and what it is for.
+func examples(pairs ...[2]string) string {
+	lines := make([]string, len(pairs))
+	for i, p := range pairs {
+		lines[i] = strings.TrimSuffix(p[0]+"\t"+p[1], "\t")
+	}
+	return strings.Join(lines, "\n")
 }
 
 func verbLines(verbs []*cli.Command) string {
@@ -101,13 +122,23 @@ func optionHelp(f cli.DocGenerationFlag) string {
 		usage = words[0] + words[1] + words[2]
 	}
 	slice, _ := f.(cli.DocGenerationSliceFlag)
-	if value := strings.Trim(f.GetDefaultText(), `"`); value != "" && f.TakesValue() && (slice == nil || !slice.IsSliceFlag()) {
+	if value := defaultText(f); value != "" && f.TakesValue() && (slice == nil || !slice.IsSliceFlag()) {
 		usage += " (default: " + value + ")"
 	}
 	if env := f.GetEnvVars(); len(env) > 0 {
 		usage += " [$" + strings.Join(env, ", $") + "]"
 	}
 	return head + "\t" + usage
+}
+
+// defaultText writes a default value as people would: 1m, and not 1m0s.
+func defaultText(f cli.DocGenerationFlag) string {
+	text := strings.Trim(f.GetDefaultText(), `"`)
+	if _, ok := f.(*cli.DurationFlag); ok {
+		text = strings.Replace(text, "m0s", "m", 1)
+		text = strings.Replace(text, "h0m", "h", 1)
+	}
+	return text
 }
 
 func helpCommand() *cli.Command {

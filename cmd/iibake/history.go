@@ -20,6 +20,9 @@ import (
 func historyCommand(con *console) *cli.Command {
 	return &cli.Command{
 		Name: "history", Usage: "list the promotions of a channel, newest first", Category: categoryFleets, ArgsUsage: "[NAME@]CHANNEL[#NUMBER]",
+		UsageText: examples(
+			[2]string{"iibake history production", "what moved it, newest first"},
+			[2]string{"iibake history 'web@production#7'", "one promotion, fleet by fleet"}),
 		Description: "Without NAME it lists those of all images. With NUMBER it shows one promotion, and what each of its fleets went through.",
 		Flags:       []cli.Flag{outputFlag(), &cli.IntFlag{Name: "limit", Aliases: []string{"n"}, Value: 20, Usage: "list `N` at most; 0 for all"}},
 		BashComplete: orFlags(func(c *cli.Context) {

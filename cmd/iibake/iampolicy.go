@@ -15,6 +15,9 @@ import (
 func iamPolicyCommand(con *console) *cli.Command {
 	return &cli.Command{
 		Name: "iam-policy", Usage: "write the least IAM policy that verbs need", Category: categoryFleets, ArgsUsage: "[VERB...]",
+		UsageText: examples(
+			[2]string{"iibake iam-policy promote rollback", "for who moves fleets"},
+			[2]string{"iibake iam-policy status", "for who looks only"}),
 		Description: "VERB is " + verbList() + "; without one the policy is for all of them. watch, resume and abort need what promote needs,\n" +
 			"revoke what status does, build --publish and gc --cloud what publish does. Resources are those of any region in the account that it is\n" +
 			"given to: narrow them to your groups, launch templates and parameters where others live there, too. Whoever names a role_arn in iibake.yaml\n" +

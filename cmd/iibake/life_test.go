@@ -19,7 +19,9 @@ func TestLife(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	named := func(host string, pid int) string { return fmt.Sprintf("Ada Lovelace on tour on %s, process %d, ABCDEF", host, pid) }
+	named := func(host string, pid int) string {
+		return fmt.Sprintf("Ada Lovelace on tour on %s, process %d, ABCDEF", host, pid)
+	}
 	now := time.Now()
 	for name, c := range map[string]struct {
 		driver     string

@@ -118,12 +118,12 @@ func TestPlanTitle(t *testing.T) {
 	lagging.Promotion.From = &lagging.Promotion.To
 	aborts.Aborts, aborts.Promotion.Number = &promote.Active{}, 7
 	for want, v := range map[string]planView{
-		"web@production: 2026.11.21-1-gaaaaaaa → 2026.11.22-1-gbbbbbbb":             fullPlan(),
-		"web@production: nothing → 2026.11.22-1-gbbbbbbb":                           bare(),
-		"web@production: nothing → what was there before iibake":                    unknown,
-		"web@production: fleets that are not at 2026.11.22-1-gbbbbbbb":              lagging,
-		"web@production: 2 fleets alone, to 2026.11.22-1-gbbbbbbb; production still holds web:2026.11.21-1-gaaaaaaa":                  only,
-		"web@production#7: end the promotion to 2026.11.22-1-gbbbbbbb, and go back": aborts,
+		"web@production: 2026.11.21-1-gaaaaaaa → 2026.11.22-1-gbbbbbbb":                                              fullPlan(),
+		"web@production: nothing → 2026.11.22-1-gbbbbbbb":                                                            bare(),
+		"web@production: nothing → what was there before iibake":                                                     unknown,
+		"web@production: fleets that are not at 2026.11.22-1-gbbbbbbb":                                               lagging,
+		"web@production: 2 fleets alone, to 2026.11.22-1-gbbbbbbb; production still holds web:2026.11.21-1-gaaaaaaa": only,
+		"web@production#7: end the promotion to 2026.11.22-1-gbbbbbbb, and go back":                                  aborts,
 	} {
 		if got := v.title(); got != want {
 			t.Errorf("got %q, want %q", got, want)

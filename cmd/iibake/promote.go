@@ -20,11 +20,20 @@ import (
 func promoteCommand(con *console) *cli.Command {
 	return &cli.Command{
 		Name: "promote", Usage: "move a channel to an image, and the fleets that follow it first", Category: categoryFleets, ArgsUsage: "IMAGE CHANNEL",
+		UsageText: examples(
+			[2]string{"iibake promote web@staging production --plan", "what would move, and why not"},
+			[2]string{"iibake promote web@staging production", "show that, ask, and do it"},
+			[2]string{"iibake promote web@staging production --yes -o json", "from a job: plan, fleets and outcome as JSON"},
+			[2]string{"iibake promote web@production production --only web-eu", "bring one fleet to what the channel holds"},
+			[2]string{"iibake promote --resume web@production", "go on where a process died"}),
 		Description: "It prints what it is about to do and asks. Then the image is published where the fleets are, and they get it wave by wave. The channel\n" +
 			"moves when all have it. A failure stops later waves and brings back what moved. Nothing is lost when this process ends in the midst of\n" +
-			"it: iibake promote --resume NAME@CHANNEL goes on, iibake watch looks on, and pause, resume and abort work from anywhere.",
+			"it: iibake promote --resume NAME@CHANNEL goes on, iibake watch looks on, and pause, resume and abort work from anywhere.\n\n" +
+			"It ends with 12 where somebody else promotes in the channel or moved it, 13 where fleets were brought back, 14 where the plan or a gate\n" +
+			"refuses, and 130 where it was interrupted. The JSON has the members id, promotion, plan, outcome and fleets, as far as there are any;\n" +
+			"that of rollback and watch is the same. In GitHub Actions the summary of the job gets plan and outcome.",
 		Flags: append(variableFlags(), planFlag(), planOutputFlag(), yesFlag(), reasonFlag(), pollFlag(),
-			&cli.StringSliceFlag{Name: "only", Usage: "move `FLEET` alone, and leave the channel"},
+			&cli.StringSliceFlag{Name: "only", Usage: "move `FLEET` alone, and leave the channel; may be repeated"},
 			&cli.BoolFlag{Name: "keep", Usage: "leave fleets that moved where they are when another one fails"},
 			&cli.BoolFlag{Name: "pin", Usage: "fix aliases of launch template versions that groups use to numbers"},
 			&cli.BoolFlag{Name: "resume", Usage: "take over the promotion that is under way; the operand is NAME@CHANNEL, or nothing where there is one alone"}),
@@ -47,10 +56,10 @@ func planFlag() cli.Flag {
 	return &cli.BoolFlag{Name: "plan", Usage: "only print what would be done"}
 }
 
-// planOutputFlag chooses the form of a plan. A result in Markdown is one in text.
+// planOutputFlag chooses the form of a plan, and of how it ended.
 func planOutputFlag() cli.Flag {
 	return &cli.StringFlag{
-		Name: "output", Aliases: []string{"o"}, Value: "text", Usage: "write the result as `FORM`: text or json, a plan also as markdown",
+		Name: "output", Aliases: []string{"o"}, Value: "text", Usage: "write the result as `FORM`: text, json or markdown",
 		Action: oneOf("output", "text", "json", "markdown"),
 	}
 }

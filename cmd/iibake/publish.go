@@ -15,6 +15,10 @@ import (
 func publishCommand(con *console) *cli.Command {
 	return &cli.Command{
 		Name: "publish", Usage: "make an image exist as an AMI in targets", Category: categoryFleets, ArgsUsage: "IMAGE",
+		UsageText: examples(
+			[2]string{"iibake publish web@candidate", "where the template of web says"},
+			[2]string{"iibake publish web@candidate -t eu -t us", "in these targets"},
+			[2]string{"iibake publish web@production -o json", "and the AMIs as JSON"}),
 		Description: "Without --target those count that the image's template names. Only blocks that the account lacks are sent; what is there already\n" +
 			"stays as it is, so that publishing twice makes nothing.",
 		Flags: append(variableFlags(), outputFlag(),

@@ -20,6 +20,9 @@ import (
 func revokeCommand(con *console) *cli.Command {
 	return &cli.Command{
 		Name: "revoke", Usage: "forbid an image, and all that was baked from it, to go anywhere", Category: categoryFleets, ArgsUsage: "IMAGE",
+		UsageText: examples(
+			[2]string{`iibake revoke web:2026.11.21-1-g8c4597a --reason "CVE-2026-1234"`, "for ever"},
+			[2]string{`iibake revoke --undo web:2026.11.21-1-g8c4597a --reason "another package"`, "take that back"}),
 		Description: "Revoked images enter no channel, whatever was approved, and a promotion that is under way stops before its next wave. Images that\n" +
 			"were baked from it, or will be, are revoked with it. Instances go on running, and channels stay where they are: iibake names them, and\n" +
 			"what to do. --undo takes a revocation back; approvals from before it do not come back.",

@@ -17,6 +17,11 @@ func rollbackCommand(con *console) *cli.Command {
 	return &cli.Command{
 		Name: "rollback", Usage: "bring a channel with its fleets, or one fleet, back to an image that was there before", Category: categoryFleets,
 		ArgsUsage: "CHANNEL|FLEET",
+		UsageText: examples(
+			[2]string{`iibake rollback production --reason "5xx"`, "the channel, with all of its fleets"},
+			[2]string{"iibake rollback web@production --plan", "what that would do"},
+			[2]string{"iibake rollback web-eu", "one fleet; the channel stays"},
+			[2]string{"iibake rollback production --to 2026.11.21-1-g8c4597a", "to an older version"}),
 		Description: "CHANNEL is name@channel, or a channel that holds one image alone. Fleets go back to the launch template versions that they had, all at\n" +
 			"once, and the channel with them. While a promotion is under way in the channel, the way back is to end that one,\n" +
 			"which takes it over from the process that carries it out.",

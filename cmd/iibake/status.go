@@ -26,6 +26,10 @@ func statusCommand(con *console) *cli.Command {
 	return &cli.Command{
 		Name: "status", Usage: "show every channel and fleet, what runs where, and what to type where something is wrong", Category: categoryFleets,
 		ArgsUsage: "[FLEET|CHANNEL|NAME|NAME@CHANNEL...]",
+		UsageText: examples(
+			[2]string{"iibake status", "everything"},
+			[2]string{"iibake status production web-staging", "a channel and a fleet"},
+			[2]string{"iibake status -o json || notify", "from cron"}),
 		Description: "It looks into every account at once, in few calls, and changes nothing. An account that cannot be reached, or denies a permission, does not\n" +
 			"keep it from showing the rest. Without operands it shows everything.\n\n" +
 			"It ends with 0 where all is as it should be, with 16 where something is to be mended, and otherwise with 1 where it could not look everywhere.",

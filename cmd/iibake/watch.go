@@ -16,7 +16,12 @@ import (
 func watchCommand(con *console) *cli.Command {
 	return &cli.Command{
 		Name: "watch", Usage: "look on while a promotion goes, until it has ended", Category: categoryFleets, ArgsUsage: "[NAME@CHANNEL]",
-		Description: "It changes nothing, and ends with the same code as the promotion. Without an operand it is the only promotion that is under way.",
+		UsageText: examples(
+			[2]string{"iibake watch", "the only promotion that is under way"},
+			[2]string{"iibake watch web@production --once", "how it is now"},
+			[2]string{"iibake watch --once -o json", "the same for programs: under_way has step and driver, fleets a member each"}),
+		Description: "It changes nothing, and ends with the same code as the promotion. Without an operand it is the only promotion that is under way.\n" +
+			"Ctrl-C ends the looking on alone: the promotion goes on.",
 		Flags: append(variableFlags(), outputFlag(), pollFlag(),
 			&cli.BoolFlag{Name: "once", Usage: "show how it is now, and end"}),
 		BashComplete: completePlaces(con),
@@ -61,7 +66,11 @@ func (e *engine) tellDriver(c *cli.Context, p promote.Promotion) {
 
 func wishCommand(con *console, wish promote.Wish, name, usage, description string) *cli.Command {
 	return &cli.Command{
-		Name: name, Usage: usage, Category: categoryFleets, ArgsUsage: "[NAME@CHANNEL]", Description: description,
+		Name: name, Usage: usage, Category: categoryFleets, ArgsUsage: "[NAME@CHANNEL]",
+		UsageText: examples(
+			[2]string{"iibake " + name, "the only promotion that is under way"},
+			[2]string{"iibake " + name + ` web@production --reason "5xx in eu"`, "and why"}),
+		Description:  description + "\nWho wished it, and why, is on record and in what iibake watch shows.",
 		Flags:        append(variableFlags(), outputFlag(), yesFlag(), reasonFlag()),
 		BashComplete: completePlaces(con),
 		Action: func(c *cli.Context) error {
@@ -100,7 +109,7 @@ func resumeCommand(con *console) *cli.Command {
 
 func abortCommand(con *console) *cli.Command {
 	return wishCommand(con, promote.Abort, "abort", "end a promotion, and bring back what moved",
-		"The process that carries it out does it. Where that has died, iibake promote --resume takes over.")
+		"The process that carries it out does it, and ends with code 13. Where that has died, iibake promote --resume takes over.")
 }
 
 // tellWish says what is on record now, and warns where nobody seems to heed it.
