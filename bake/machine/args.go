@@ -108,7 +108,7 @@ func (c *commandLine) disks(bus bake.Bus, f *files) {
 }
 
 // network gives the guest an address behind a NAT in user space. Host port 0 lets the kernel choose a free one while
-// binding it, so that there is no race for it; the monitor tells which it was. A guest that restarts keeps its ports.
+// binding it, so that there is no race for it; the monitor tells which it was. A guest that restarts keeps its ports, if it can.
 func (c *commandLine) network(ports []int, chosen map[int]string) {
 	forwards := []string{"user,id=net"}
 	ports = append([]int{sshPort}, ports...)

@@ -42,6 +42,22 @@ func Probe(ctx context.Context, accel string, a bake.Arch, scratch string) error
 	return probe(ctx, exe, accel, a, scratch)
 }
 
+// Again starts a machine as after a reset, with ports of before, and returns those that it gets.
+func (m *Machine) Again(ctx context.Context, s Spec, ports map[int]string) (map[int]string, error) {
+	exe, err := findQEMU(bake.AMD64)
+	if err != nil {
+		return nil, err
+	}
+	p, err := m.again(ctx, exe, s.withDefaults(), ports)
+	if err != nil {
+		return nil, err
+	}
+	p.process.kill()
+	<-p.process.done
+	p.monitor.close()
+	return p.ports, nil
+}
+
 // NoteFolder returns where the outcome of a probe is kept.
 func NoteFolder() string { return noteFolder() }
 

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"net"
 	"os"
 	"os/exec"
 	"strconv"
@@ -61,6 +62,20 @@ func TestGuestRunsAndDiskStaysAsItIs(t *testing.T) {
 				t.Errorf("the disk was changed, %v", err)
 			}
 		})
+	}
+}
+
+// Between the end of one QEMU and the start of the next one a port is anybody's.
+func TestPortTakenDuringARestart(t *testing.T) {
+	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = l.Close() }()
+	spec := machine.Spec{Disk: biosDisk(t, hang())}
+	ports, err := start(t, spec).Again(t.Context(), spec, map[int]string{22: l.Addr().String()})
+	if err != nil || ports[22] == "" || ports[22] == l.Addr().String() {
+		t.Errorf("ports %v, %v", ports, err)
 	}
 }
 

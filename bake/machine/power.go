@@ -109,7 +109,7 @@ func (m *Machine) supervise(ctx context.Context, exe string, s Spec) {
 			m.err = p.process.err
 			return
 		}
-		next, err := m.powerOn(ctx, exe, s, p.ports)
+		next, err := m.again(ctx, exe, s, p.ports)
 		if err != nil {
 			m.err = err
 			return
@@ -117,6 +117,15 @@ func (m *Machine) supervise(ctx context.Context, exe string, s Spec) {
 		m.replace(next)
 		p = next
 	}
+}
+
+// again starts QEMU with the ports of before, or with others where somebody has taken one of them meanwhile.
+func (m *Machine) again(ctx context.Context, exe string, s Spec, ports map[int]string) (*power, error) {
+	next, err := m.powerOn(ctx, exe, s, ports)
+	if err != nil && len(ports) > 0 && ctx.Err() == nil {
+		return m.powerOn(ctx, exe, s, nil)
+	}
+	return next, err
 }
 
 func (m *Machine) current() *power {
