@@ -50,6 +50,7 @@ func (b *bucket) callsIn(region string) calls {
 	c.Region = region
 	client := awss3.NewFromConfig(c, func(o *awss3.Options) {
 		o.UsePathStyle = o.BaseEndpoint != nil // what is not AWS seldom has a host name for each bucket
+		o.DisableLogOutputChecksumValidationSkipped = true
 	})
 	return calls{region, client.GetObject, client.PutObject, client.ListObjectsV2}
 }

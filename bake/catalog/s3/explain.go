@@ -34,7 +34,7 @@ func (b *bucket) explain(err error) error {
 	}
 	switch code := api.ErrorCode(); {
 	case code == "NoSuchBucket":
-		return fmt.Errorf("%w: %s: create it, for example by aws s3 mb s3://%s, or mend the address: %w", ErrBucket, b.name, b.name, err)
+		return fmt.Errorf("%w: %s: create it, for example by aws s3 mb s3://%s, or mend the address", ErrBucket, b.name, b.name)
 	case slices.Contains([]string{"ExpiredToken", "TokenRefreshRequired", "RequestExpired"}, code):
 		return fmt.Errorf("%w: they have expired: log in again, then go on: %w", ErrCredentials, err)
 	case slices.Contains([]string{"AccessDenied", "Forbidden", "AllAccessDisabled", "AccountProblem"}, code):
