@@ -52,12 +52,14 @@ func TestPublisherWantsTemplateAndTargets(t *testing.T) {
 }
 
 func TestTargetHints(t *testing.T) {
-	for want, err := range map[string]error{"iam-policy": target.ErrDenied, "get-caller-identity": target.ErrCredentials} {
+	for want, err := range map[string]error{
+		"iam-policy": target.ErrDenied, "get-caller-identity": target.ErrCredentials, "endpoint": target.ErrNetwork, "wait": target.ErrThrottled,
+	} {
 		if got := hints(withTargetHint(fmt.Errorf("x: %w", err))); len(got) != 1 || !strings.Contains(got[0], want) {
 			t.Errorf("%v: got %q", err, got)
 		}
 	}
-	if withTargetHint(nil) != nil || len(hints(withTargetHint(target.ErrNetwork))) != 0 {
+	if withTargetHint(nil) != nil || len(hints(withTargetHint(target.ErrClock))) != 0 {
 		t.Error("a hint for nothing")
 	}
 }

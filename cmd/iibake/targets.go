@@ -87,6 +87,10 @@ func withTargetHint(err error) error {
 		return withHint(err, policyHint)
 	case errors.Is(err, target.ErrCredentials):
 		return withHint(err, "aws sts get-caller-identity says whose credentials there are")
+	case errors.Is(err, target.ErrNetwork):
+		return withHint(err, "iibake.yaml has the endpoint and the region of the target: is the network there, and a proxy, where one is needed, in HTTPS_PROXY?")
+	case errors.Is(err, target.ErrThrottled):
+		return withHint(err, "somebody else asks the account, too: wait a while, and run it again")
 	}
 	return err
 }
