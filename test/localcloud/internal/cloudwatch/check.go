@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 	"unicode"
+	"unicode/utf8"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	cw "github.com/aws/aws-sdk-go-v2/service/cloudwatch"
@@ -15,7 +16,7 @@ import (
 // checkAlarm checks an alarm by the rules of the API reference.
 func checkAlarm(in *cw.PutMetricAlarmInput) error {
 	name := aws.ToString(in.AlarmName)
-	if name == "" || len(name) > 255 || strings.ContainsFunc(name, unicode.IsControl) {
+	if name == "" || utf8.RuneCountInString(name) > 255 || strings.ContainsFunc(name, unicode.IsControl) {
 		return badValue("The alarm name must have 1 to 255 characters, and none of them may be a control character.")
 	}
 	if err := checkModelled(in); err != nil {

@@ -94,6 +94,8 @@ func checkDatum(c *wire.Call, d types.MetricDatum) error {
 		return badCombination("The parameters MetricData.member.Value, Values and StatisticValues are mutually exclusive and you have specified more than one.")
 	case len(d.Counts) > 0 && len(d.Counts) != len(d.Values):
 		return badCombination("The parameters MetricData.member.Values and MetricData.member.Counts must have the same size.")
+	case len(d.Counts) > 0 && !counted(d.Counts):
+		return badValue("The parameter MetricData.member.Counts must not be negative, and not 0 for all values.")
 	case v != nil && (v.Sum == nil || v.Minimum == nil || v.Maximum == nil || v.SampleCount == nil || *v.SampleCount <= 0 || *v.Minimum > *v.Maximum):
 		return badValue("StatisticValues must have SampleCount, Sum, Minimum and Maximum, with a SampleCount above 0 and Minimum not above Maximum.")
 	case d.StorageResolution != nil && *d.StorageResolution != 1 && *d.StorageResolution != 60:
@@ -107,6 +109,11 @@ func checkDatum(c *wire.Call, d types.MetricDatum) error {
 		}
 	}
 	return nil
+}
+
+// counted reports whether there is anything in a datum, so that it has an average.
+func counted(counts []float64) bool {
+	return slices.Min(counts) >= 0 && slices.Max(counts) > 0
 }
 
 func numbers(d types.MetricDatum) []float64 {
