@@ -53,12 +53,30 @@ func (t *trial) run(ctx context.Context) (err error) {
 		}
 	}
 	if failed(t.results) {
-		if err := full(t.judge.scratch()); err != nil {
+		if err := t.blameless(ctx); err != nil {
 			return err
 		}
 		t.console = append([]string{"serial console of the boot by " + boot + ":"}, t.machine.Console(consoleKept)...)
 	}
 	return context.Cause(ctx)
+}
+
+// farewell is how long a QEMU that ends takes at most to be gone after its guest has fallen silent.
+const farewell = time.Second
+
+// blameless returns what, other than the image, can have made checks fail: this host's disk is full, or it ended QEMU.
+func (t *trial) blameless(ctx context.Context) error {
+	if err := full(t.judge.scratch()); err != nil {
+		return err
+	}
+	select {
+	case <-t.machine.Done():
+	case <-time.After(farewell):
+	}
+	if why := t.machine.Err(); why != nil && !errors.Is(why, machine.ErrPoweredOff) && ctx.Err() == nil {
+		return fmt.Errorf("the machine did not end by itself, so that what failed says nothing of the image: %w", why)
+	}
+	return nil
 }
 
 // judgeBoot makes the checks of the boot that was just reached.

@@ -61,7 +61,10 @@ func ended(name string, err, cancelled error, stderr string) error {
 	case err == nil:
 		return ErrPoweredOff
 	}
-	return fmt.Errorf("%s: %w: %s", name, err, stderr)
+	if stderr != "" {
+		stderr = ": " + stderr
+	}
+	return fmt.Errorf("%s: %w%s", name, err, stderr)
 }
 
 // tailBuffer keeps the end of what is written to it.
