@@ -31,7 +31,7 @@ type BusyError struct {
 // Error says who drives what, and since when nothing was heard of them.
 func (e *BusyError) Error() string {
 	p := e.Promotion
-	return fmt.Sprintf("%s: %s moves it to %s, driven by %s, last seen at %s", p.ID(), p.By, p.To, e.Active.Driver, e.Active.Seen.UTC().Format(time.DateTime+" UTC"))
+	return fmt.Sprintf("%s: %s %s, driven by %s, last seen at %s", p.ID(), p.By, p.doing(), e.Active.Driver, e.Active.Seen.UTC().Format(time.DateTime+" UTC"))
 }
 
 // Unwrap returns [catalog.ErrMoved].
@@ -142,8 +142,8 @@ func (v Actives) Look(ctx context.Context, p Promotion, driver string, now time.
 }
 
 // Wish tells the driver of what is under way in a channel what people want of it, and why. An abort is final: another wish is refused
-// with an error wrapping [bake.ErrRefused]. The error wraps [bake.ErrNotFound] where nothing is under way, and [ErrTooLate] where the
-// channel is being moved already.
+// with an error wrapping [bake.ErrRefused]. The error wraps [bake.ErrNotFound] where nothing is under way, and [ErrTooLate] where every
+// fleet has arrived.
 func (v Actives) Wish(ctx context.Context, name string, ch Channel, wish Wish, by, reason string) (Active, error) {
 	return v.wish(ctx, name, ch, Active{Wish: wish, By: by, Reason: reason})
 }
@@ -157,7 +157,7 @@ func (v Actives) wish(ctx context.Context, name string, ch Channel, w Active) (A
 		case w.Number != 0 && w.Number != a.Number:
 			return nil, fmt.Errorf("%s@%s#%d has ended, and #%d has begun: %w", name, ch, w.Number, a.Number, catalog.ErrMoved)
 		case a.Final && w.Wish != Proceed:
-			return nil, fmt.Errorf("%s@%s#%d: every fleet has arrived and the channel is being moved: %w", name, ch, a.Number, ErrTooLate)
+			return nil, fmt.Errorf("%s@%s#%d: every fleet has arrived, and it %w any more", name, ch, a.Number, ErrTooLate)
 		case a.Wish == Abort && w.Wish != Abort:
 			return nil, fmt.Errorf("%s@%s#%d: %w: it was aborted by %s and goes back", name, ch, a.Number, bake.ErrRefused, a.By)
 		case a.Wish == w.Wish:

@@ -30,7 +30,7 @@ const (
 	Paused     Step = "paused"     // as somebody wished
 	Backing    Step = "going back" // fleets that moved go back to what they had
 	Halting    Step = "stopping"   // fleets are being stopped where they are
-	Finishing  Step = "finishing"  // every fleet has arrived; the channel moves
+	Finishing  Step = "finishing"  // every fleet has arrived; the channel moves, unless they go alone
 	Ended      Step = "ended"
 )
 

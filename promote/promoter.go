@@ -212,7 +212,7 @@ func (p *Promoter) letGo(ctx context.Context, pro Promotion, o Outcome, err erro
 }
 
 // Wish tells the driver of the promotion under way in ch what is wanted of it, and returns what is on record then. The error wraps
-// [bake.ErrNotFound] where none is under way, and [ErrTooLate] where all fleets have arrived and the channel is being moved.
+// [bake.ErrNotFound] where none is under way, and [ErrTooLate] where all fleets have arrived.
 func (p *Promoter) Wish(ctx context.Context, name string, ch Channel, w Wish, by, reason string) (Active, error) {
 	return NewActives(p.c.Catalog).Wish(ctx, name, ch, w, by, reason)
 }

@@ -36,6 +36,25 @@ type Promotion struct {
 // ID returns the promotion's name, for example web@production#7.
 func (p Promotion) ID() string { return fmt.Sprintf("%s@%s#%d", p.To.Name, p.Channel, p.Number) }
 
+// doing says what a promotion does, for whoever comes in its way: "moves it to web:2".
+func (p Promotion) doing() string {
+	to := p.To.String()
+	if p.To.Version == "" {
+		to = "what was there before iibake"
+	}
+	verb, what := "moves", "it"
+	if p.Back {
+		verb = "takes"
+	}
+	if p.Only {
+		what = "some fleets"
+	}
+	if p.Back {
+		what += " back"
+	}
+	return verb + " " + what + " to " + to
+}
+
 // Outcome is the end of a promotion.
 type Outcome struct {
 	Result Result    `json:"result"`
@@ -43,12 +62,12 @@ type Outcome struct {
 	At     time.Time `json:"at"`
 }
 
-// Result says how a promotion ended.
+// Result says how a promotion ended. Read it with the promotion: of one with Back, and of one with Only, Promoted is another thing to tell people.
 type Result string
 
 // The ends of a promotion.
 const (
-	Promoted Result = "promoted"    // the channel moved, and every fleet with it
+	Promoted Result = "promoted"    // every fleet arrived and, unless they moved alone, the channel with them; with Back at what was there before
 	Reverted Result = "rolled back" // the channel stayed, and every fleet has what it had
 	Stopped  Result = "stopped"     // the channel stayed; fleets are where they are
 )
@@ -60,7 +79,7 @@ type Active struct {
 	Wish   Wish      `json:"wish"`             // what people want of it
 	By     string    `json:"by,omitempty"`     // who wished
 	Reason string    `json:"reason,omitempty"` // why
-	Final  bool      `json:"final,omitempty"`  // every fleet has arrived and the channel is being moved: there is no way back any more
+	Final  bool      `json:"final,omitempty"`  // every fleet has arrived, and the channel moves unless they go alone: there is no way back any more
 	Seen   time.Time `json:"seen"`             // when the driver last gave a sign of life, to about a minute
 }
 

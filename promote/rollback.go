@@ -77,7 +77,7 @@ func (p *Promoter) planAbort(ctx context.Context, r RollbackRequest, a Active) (
 	plan := Plan{Promotion: pro, Aborts: &a, At: p.c.Clock.Now().UTC()}
 	switch {
 	case a.Final:
-		plan.Refusals = append(plan.Refusals, pro.ID()+": every fleet has arrived and the channel is being moved: wait until it has, then roll back")
+		plan.Refusals = append(plan.Refusals, pro.ID()+": every fleet has arrived, and it is about to end: wait until it has, then roll back")
 	case r.To != "" && (pro.From == nil || pro.From.Version != r.To):
 		plan.Refusals = append(plan.Refusals, pro.ID()+" is under way and can only be taken back as a whole: roll back without a version first")
 	}
