@@ -14,6 +14,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// tries bounds how often the kernel is asked again about a path with a link to "..": it gives up on one whenever anything on the machine is
+// renamed or mounted meanwhile.
+const tries = 10_000
+
 // Open opens a file below root. Flags and mode are those of open(2); links are followed unless flags say O_NOFOLLOW.
 func Open(root, name string, flags int, mode os.FileMode) (*os.File, error) {
 	dir, err := os.Open(root)
@@ -29,6 +33,9 @@ func Open(root, name string, flags int, mode os.FileMode) (*os.File, error) {
 		how.Mode = uint64(mode.Perm())
 	}
 	fd, err := unix.Openat2(int(dir.Fd()), name, &how)
+	for try := 0; try < tries && (errors.Is(err, unix.EAGAIN) || errors.Is(err, unix.EINTR)); try++ {
+		fd, err = unix.Openat2(int(dir.Fd()), name, &how)
+	}
 	if err != nil {
 		return nil, &os.PathError{Op: "open", Path: name, Err: err}
 	}

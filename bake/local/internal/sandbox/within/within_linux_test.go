@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"sync"
 	"testing"
 
 	"github.com/iibake/iibake/bake/local/internal/sandbox/sandboxtest"
@@ -34,6 +35,33 @@ func TestLinksStayBelowRoot(t *testing.T) {
 			t.Errorf("%s was read", name)
 		}
 	}
+}
+
+// The kernel gives up on a path with .. whenever anything on the machine is renamed meanwhile, and wants to be asked again.
+func TestRenamesElsewhere(t *testing.T) {
+	root, elsewhere := tree(t), t.TempDir()
+	sandboxtest.Files{"a": "x"}.Write(t, elsewhere)
+	var others sync.WaitGroup
+	stop := make(chan struct{})
+	others.Go(func() {
+		for {
+			select {
+			case <-stop:
+				return
+			default:
+				_ = os.Rename(filepath.Join(elsewhere, "a"), filepath.Join(elsewhere, "b"))
+				_ = os.Rename(filepath.Join(elsewhere, "b"), filepath.Join(elsewhere, "a"))
+			}
+		}
+	})
+	for range 20_000 {
+		if _, err := within.Readlink(root, "up/../etc/../srv/../etc/link"); err != nil {
+			t.Error(err)
+			break
+		}
+	}
+	close(stop)
+	others.Wait()
 }
 
 func TestReadlink(t *testing.T) {
