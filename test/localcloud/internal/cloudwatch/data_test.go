@@ -45,14 +45,22 @@ func TestDataThatIsRefused(t *testing.T) {
 		"not a value": {func(d *types.MetricDatum) { d.Value = aws.Float64(math.NaN()) }, value, "The value NaN for parameter MetricData.member.Value is invalid."},
 		"infinite":    {func(d *types.MetricDatum) { d.Value = aws.Float64(math.Inf(-1)) }, value, "The value -Inf for parameter MetricData.member.Value is invalid."},
 		"too large":   {func(d *types.MetricDatum) { d.Value = aws.Float64(math.Pow(2, 361)) }, value, "The value 4.6970851655476665e+108 for parameter MetricData.member.Value is invalid."},
-		"two ways": {func(d *types.MetricDatum) { d.Values = []float64{1} }, combination,
-			"The parameters MetricData.member.Value, Values and StatisticValues are mutually exclusive and you have specified more than one."},
-		"fewer counts than values": {func(d *types.MetricDatum) { d.Value, d.Values, d.Counts = nil, []float64{1, 2}, []float64{1} }, combination,
-			"The parameters MetricData.member.Values and MetricData.member.Counts must have the same size."},
-		"a negative count": {func(d *types.MetricDatum) { d.Value, d.Values, d.Counts = nil, []float64{1, 2}, []float64{3, -1} }, value,
-			"The parameter MetricData.member.Counts must not be negative, and not 0 for all values."},
-		"nothing counted": {func(d *types.MetricDatum) { d.Value, d.Values, d.Counts = nil, []float64{1, 2}, []float64{0, 0} }, value,
-			"The parameter MetricData.member.Counts must not be negative, and not 0 for all values."},
+		"two ways": {
+			func(d *types.MetricDatum) { d.Values = []float64{1} }, combination,
+			"The parameters MetricData.member.Value, Values and StatisticValues are mutually exclusive and you have specified more than one.",
+		},
+		"fewer counts than values": {
+			func(d *types.MetricDatum) { d.Value, d.Values, d.Counts = nil, []float64{1, 2}, []float64{1} }, combination,
+			"The parameters MetricData.member.Values and MetricData.member.Counts must have the same size.",
+		},
+		"a negative count": {
+			func(d *types.MetricDatum) { d.Value, d.Values, d.Counts = nil, []float64{1, 2}, []float64{3, -1} }, value,
+			"The parameter MetricData.member.Counts must not be negative, and not 0 for all values.",
+		},
+		"nothing counted": {
+			func(d *types.MetricDatum) { d.Value, d.Values, d.Counts = nil, []float64{1, 2}, []float64{0, 0} }, value,
+			"The parameter MetricData.member.Counts must not be negative, and not 0 for all values.",
+		},
 		"a set without samples": {func(d *types.MetricDatum) {
 			d.Value, d.StatisticValues = nil, &types.StatisticSet{SampleCount: aws.Float64(0), Sum: aws.Float64(0), Minimum: aws.Float64(0), Maximum: aws.Float64(0)}
 		}, value, "StatisticValues must have SampleCount, Sum, Minimum and Maximum, with a SampleCount above 0 and Minimum not above Maximum."},
@@ -60,10 +68,14 @@ func TestDataThatIsRefused(t *testing.T) {
 			d.Value, d.StatisticValues = nil, &types.StatisticSet{SampleCount: aws.Float64(1), Sum: aws.Float64(1), Minimum: aws.Float64(2), Maximum: aws.Float64(1)}
 		}, value, "StatisticValues must have SampleCount, Sum, Minimum and Maximum, with a SampleCount above 0 and Minimum not above Maximum."},
 		"resolution": {func(d *types.MetricDatum) { d.StorageResolution = aws.Int32(10) }, value, "StorageResolution must be 1 or 60."},
-		"too old": {func(d *types.MetricDatum) { d.Timestamp = aws.Time(w.clock.Now().Add(-14*24*time.Hour - time.Second)) }, value,
-			"The parameter MetricData.member.Timestamp must be within the past two weeks, and no more than two hours in the future."},
-		"too new": {func(d *types.MetricDatum) { d.Timestamp = aws.Time(w.clock.Now().Add(2*time.Hour + time.Second)) }, value,
-			"The parameter MetricData.member.Timestamp must be within the past two weeks, and no more than two hours in the future."},
+		"too old": {
+			func(d *types.MetricDatum) { d.Timestamp = aws.Time(w.clock.Now().Add(-14*24*time.Hour - time.Second)) }, value,
+			"The parameter MetricData.member.Timestamp must be within the past two weeks, and no more than two hours in the future.",
+		},
+		"too new": {
+			func(d *types.MetricDatum) { d.Timestamp = aws.Time(w.clock.Now().Add(2*time.Hour + time.Second)) }, value,
+			"The parameter MetricData.member.Timestamp must be within the past two weeks, and no more than two hours in the future.",
+		},
 	} {
 		d := types.MetricDatum{MetricName: aws.String("Errors"), Value: aws.Float64(1)}
 		test.change(&d)
@@ -260,11 +272,12 @@ func TestHistoryIsJSON(t *testing.T) {
 	w.must(err)
 	var data struct {
 		NewState struct {
-			StateValue, StateReason string
-			StateReasonData         json.RawMessage
-		}
+			StateValue      string          `json:"stateValue"`
+			StateReason     string          `json:"stateReason"`
+			StateReasonData json.RawMessage `json:"stateReasonData"`
+		} `json:"newState"`
 	}
-	if err := json.Unmarshal([]byte(*out.AlarmHistoryItems[0].HistoryData), &data); err != nil || data.NewState.StateValue != "ALARM" || data.NewState.StateReason != `it said "no"` {
+	if err := json.Unmarshal([]byte(*out.AlarmHistoryItems[0].HistoryData), &data); err != nil || data.NewState.StateValue != "ALARM" || data.NewState.StateReason != `it said "no"` || string(data.NewState.StateReasonData) != `{"n":[1,1e300]}` {
 		t.Errorf("%v: %s", err, *out.AlarmHistoryItems[0].HistoryData)
 	}
 	if *out.AlarmHistoryItems[0].AlarmName != `a "b" <c> ü` || *out.AlarmHistoryItems[0].HistorySummary != "Alarm updated from INSUFFICIENT_DATA to ALARM" {

@@ -82,16 +82,17 @@ func TestVersionsFollowTheRules(t *testing.T) {
 					ec2test.Expect(rt, err, "InvalidLaunchTemplateId.VersionNotFound", "")
 				}
 			},
-			"delete": func(rt *rapid.T) { m.remove(rt, t, c, id) },
+			"delete": func(rt *rapid.T) { m.remove(t, rt, c, id) },
 		}
 		for range rapid.IntRange(1, 12).Draw(rt, "steps") { // fewer than Repeat makes: every call costs its signature and its XML
 			acts[rapid.SampledFrom([]string{"add", "copy", "default", "delete"}).Draw(rt, "act")](rt)
-			m.compare(rt, t, c, id)
+			m.compare(t, rt, c, id)
 		}
 	})
 }
 
-func (m *versions) remove(rt *rapid.T, t *testing.T, c *ec2test.Cloud, id *string) {
+func (m *versions) remove(t *testing.T, rt *rapid.T, c *ec2test.Cloud, id *string) {
+	t.Helper()
 	names := rapid.SliceOfN(rapid.Custom(drawVersion), 1, 3).Draw(rt, "versions")
 	out, err := c.Client.DeleteLaunchTemplateVersions(t.Context(), &ec2.DeleteLaunchTemplateVersionsInput{LaunchTemplateId: id, Versions: names})
 	var numbers []int
@@ -117,7 +118,8 @@ func (m *versions) remove(rt *rapid.T, t *testing.T, c *ec2test.Cloud, id *strin
 	}
 }
 
-func (m *versions) compare(rt *rapid.T, t *testing.T, c *ec2test.Cloud, id *string) {
+func (m *versions) compare(t *testing.T, rt *rapid.T, c *ec2test.Cloud, id *string) {
+	t.Helper()
 	now, err := c.Client.DescribeLaunchTemplates(t.Context(), &ec2.DescribeLaunchTemplatesInput{LaunchTemplateIds: []string{*id}})
 	if err != nil {
 		rt.Fatal(err)

@@ -235,6 +235,7 @@ func TestUnknownTemplates(t *testing.T) {
 			},
 		} {
 			t.Run(fmt.Sprintf("%s of %s %s", name, aws.ToString(test.id), aws.ToString(test.name)), func(t *testing.T) {
+				t.Parallel()
 				ec2test.Expect(t, call(), test.code, test.message)
 			})
 		}
