@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"os/exec"
 	"path"
 	"strings"
 
@@ -65,7 +64,7 @@ func setUp(ctx context.Context, e *sandbox.Env, raw json.RawMessage) (any, error
 			return nil, err
 		}
 	}
-	return boot, trim(ctx, e.Root)
+	return boot, sandbox.Trim(e.Root)
 }
 
 // initramfs makes up for what the kernel's package was kept from: its initramfs, and /initrd.img, the link to it.
@@ -133,13 +132,4 @@ func (in input) efi(root *os.Root) (map[string][]byte, error) {
 		files[to] = b
 	}
 	return files, nil
-}
-
-// trim gives freed blocks back, so that nothing of what lay in them is part of the image.
-func trim(ctx context.Context, root string) error {
-	out, err := exec.CommandContext(ctx, "fstrim", root).CombinedOutput()
-	if err != nil {
-		return fmt.Errorf("fstrim: %w: %s", err, strings.TrimSpace(string(out)))
-	}
-	return nil
 }

@@ -78,7 +78,7 @@ func (in input) mmdebstrap(ctx context.Context, e *sandbox.Env) error {
 // progress turns the output of mmdebstrap, apt and dpkg into a few lines.
 type progress struct {
 	log  func(string)
-	tail []string // last lines and all errors, for explain
+	tail []string // last lines, for explain
 
 	last                 string // what was told
 	unpacked, configured int

@@ -14,6 +14,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/iibake/iibake/bake/disk"
 	"github.com/iibake/iibake/bake/internal/child"
 	"github.com/iibake/iibake/bake/local/internal/sandbox"
 )
@@ -72,7 +73,7 @@ func (l Layout) WriteESP(ctx context.Context, f *os.File, files map[string][]byt
 }
 
 func mcopy(ctx context.Context, f *os.File, image, name string, content []byte) error {
-	local, err := unnamed(f)
+	local, err := disk.Scratch(filepath.Dir(f.Name()))
 	if err != nil {
 		return err
 	}
@@ -81,18 +82,6 @@ func mcopy(ctx context.Context, f *os.File, image, name string, content []byte) 
 		return err
 	}
 	return runTool(ctx, []*os.File{f, local}, "mcopy", "-i", image, secondArg, "::"+name)
-}
-
-// unnamed returns a file beside f that is gone when it is closed, or with this process.
-func unnamed(f *os.File) (*os.File, error) {
-	own, err := os.CreateTemp(filepath.Dir(f.Name()), "layout-*")
-	if err != nil {
-		return nil, err
-	}
-	if err := os.Remove(own.Name()); err != nil {
-		return nil, errors.Join(err, own.Close())
-	}
-	return own, nil
 }
 
 // folders returns the folders that files lie in, each after the one that it lies in.

@@ -9,10 +9,12 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"path/filepath"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/iibake/iibake/bake"
+	"github.com/iibake/iibake/bake/disk"
 	"github.com/iibake/iibake/bake/local/internal/sandbox"
 )
 
@@ -127,7 +129,7 @@ func growFilesystem(ctx context.Context, f *os.File, root Root, log func(string)
 // growExt4 grows the filesystem in a file of its own: resize2fs would cut a larger file to the size of the filesystem,
 // wherever in it that begins, and a mounted one takes a capability that containers do not have.
 func growExt4(ctx context.Context, f *os.File, root Root) (err error) {
-	own, err := unnamed(f)
+	own, err := disk.Scratch(filepath.Dir(f.Name()))
 	if err != nil {
 		return err
 	}

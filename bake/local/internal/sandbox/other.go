@@ -23,3 +23,6 @@ func (e *Env) Command(context.Context, Command) error { return Check() }
 
 // Has reports false.
 func (e *Env) Has(string) bool { return false }
+
+// Trim returns an error wrapping [ErrUnavailable].
+func Trim(string) error { return Check() }

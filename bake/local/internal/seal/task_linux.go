@@ -6,11 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"math"
 	"os"
 	"path"
 	"slices"
-	"unsafe"
 
 	"golang.org/x/sys/unix"
 
@@ -33,7 +31,7 @@ func Task(_ context.Context, e *sandbox.Env, _ json.RawMessage) (any, error) {
 	}
 	for _, mount := range append(e.Others, e.Root) {
 		// FAT can be trimmed by newer kernels only, and is hardly ever written to.
-		if err := trim(mount); err != nil && (mount == e.Root || !errors.Is(err, unix.ENOTTY)) {
+		if err := sandbox.Trim(mount); err != nil && (mount == e.Root || !errors.Is(err, unix.ENOTTY)) {
 			return nil, err
 		}
 	}
@@ -162,28 +160,6 @@ func (s sealer) logs() error {
 func (s sealer) makesNoHostKeys() bool {
 	has := func(name string) bool { _, err := s.root.Stat(name); return err == nil }
 	return has("usr/sbin/sshd") && !has("etc/cloud/cloud.cfg")
-}
-
-// fitrim is FITRIM of linux/fs.h: _IOWR('X', 121, struct fstrim_range).
-const fitrim = 0xc0185879
-
-// trim turns the free blocks of the filesystem into holes of the disk file.
-func trim(root string) error {
-	f, err := os.Open(root)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = f.Close() }()
-	// What was just freed is free only once the journal has been written.
-	if err := unix.Syncfs(int(f.Fd())); err != nil {
-		return fmt.Errorf("sync: %w", err)
-	}
-	all := struct{ start, length, minLength uint64 }{length: math.MaxUint64}
-	_, _, errno := unix.Syscall(unix.SYS_IOCTL, f.Fd(), fitrim, uintptr(unsafe.Pointer(&all))) //nolint:gosec // the only way to pass it
-	if errno != 0 {
-		return fmt.Errorf("trim free space: %w: put the disks on ext4, XFS, Btrfs or tmpfs", errno)
-	}
-	return nil
 }
 
 // punch makes a hole in the disk file. What is less than a block of the machine's filesystem becomes zeros.
