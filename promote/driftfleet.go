@@ -170,13 +170,27 @@ func (v *view) judgeTemplate(d Drift, st *standing, f FleetStatus) {
 			continue
 		}
 		d.Template, d.Version, d.Runs = l.Template, info.Latest, l.Image
-		d.What = fmt.Sprintf("somebody made version %s of launch template %s; the fleet uses version %s", info.Latest, l.Name, l.Version)
+		d.What = fmt.Sprintf("%s made version %s of launch template %s; the fleet uses version %s", v.maker(info), info.Latest, l.Name, l.Version)
 		if info.Default == info.Latest {
 			d.What += ", and the default is the new one"
 		}
 		d.Remedy = "if it is meant for the fleet, let the group use it: the next rollout starts from the version in use"
 		v.add(d)
 	}
+}
+
+// maker names who made the latest version of a launch template, which no rollout that was read left behind. Where the last one that made a
+// version is none of those, it is likely that one, of long ago or one that died over it.
+func (v *view) maker(info TemplateInfo) string {
+	promotion, _, tagged := strings.Cut(info.Rollout, "/")
+	read := slices.ContainsFunc(v.standings, func(st *standing) bool {
+		_, learnt := st.learnt[info.Rollout]
+		return learnt || st.under != nil && st.under.ID() == promotion
+	})
+	if !tagged || read {
+		return "somebody"
+	}
+	return "iibake in " + promotion + ", or somebody since,"
 }
 
 // newest returns the newest version of a launch template that a rollout knows.

@@ -229,8 +229,17 @@ func TestARolloutThatMovedNothing(t *testing.T) {
 	w.must(err)
 	w.must(actives.Release(t.Context(), p, "ada"))
 	w.expect(w.look())
-	w.survey.Templates["lt-1"] = promote.TemplateInfo{Name: "web", Default: "1", Latest: "3"}
-	w.expect(w.look(), "(template)")
+	for rollout, want := range map[string]string{
+		"":                        "somebody made version 3",
+		p.ID() + "/one":           "somebody made version 3",
+		"web@production#1000/one": "iibake in web@production#1000, or somebody since, made version 3",
+	} {
+		w.survey.Templates["lt-1"] = promote.TemplateInfo{Name: "web", Default: "1", Latest: "3", Rollout: rollout}
+		s := w.look()
+		if w.expect(s, "(template)"); !strings.HasPrefix(s.Drift[0].What, want) {
+			t.Errorf("%s: %s", rollout, s.Drift[0].What)
+		}
+	}
 }
 
 // What a rollout left is told of as far as one command mends it: a mixed instances policy is more than a version.

@@ -84,8 +84,9 @@ type Instance struct {
 // TemplateInfo is what aliases of a launch template's versions mean now.
 type TemplateInfo struct {
 	Name    string `json:"name"`
-	Default string `json:"default"` // number
-	Latest  string `json:"latest"`  // number
+	Default string `json:"default"`           // number
+	Latest  string `json:"latest"`            // number
+	Rollout string `json:"rollout,omitempty"` // that made a version last, by its tag; empty where no tag says so
 }
 
 // Refresh is an instance refresh that runs.

@@ -152,10 +152,20 @@ func (s *site) describeTemplates(ctx context.Context, names []string) error {
 		for _, t := range out.LaunchTemplates {
 			s.Templates[aws.ToString(t.LaunchTemplateId)] = promote.TemplateInfo{
 				Name: aws.ToString(t.LaunchTemplateName), Default: number(t.DefaultVersionNumber), Latest: number(t.LatestVersionNumber),
+				Rollout: rolloutOf(t.Tags),
 			}
 		}
 	}
 	return nil
+}
+
+// rolloutOf returns which rollout made a version of a launch template last.
+func rolloutOf(tags []ec2types.Tag) string {
+	i := slices.IndexFunc(tags, func(t ec2types.Tag) bool { return aws.ToString(t.Key) == "iibake:rollout" })
+	if i < 0 {
+		return ""
+	}
+	return aws.ToString(tags[i].Value)
 }
 
 // resolve returns the number of the version that a group uses, which is empty where nobody knows.
