@@ -23,7 +23,7 @@ type Collected struct {
 }
 
 // Collect removes what nothing speaks for: layers that were not used for longer than olderThan, then manifests, then blocks.
-// For a manifest speak live, a layer that stays, an import less than olderThan ago, and a [Store] of a running process that
+// For a manifest speak live, a layer that stays, an import less than olderThan before Collect was called, and a [Store] of a running process that
 // is open and has imported, materialised or looked it up, and those who keep it by name. Manifests in live that the store does
 // not hold are passed over. Drafts are left alone, but for those that nobody has written to for a week.
 //
@@ -31,12 +31,12 @@ type Collected struct {
 // disks. A dry run removes nothing. A manifest that has to stay and is corrupt is an error that wraps [ErrCorrupt], and
 // nothing is removed, for nobody knows its blocks.
 func (s *Store) Collect(ctx context.Context, live []bake.Digest, olderThan time.Duration, dryRun bool) (Collected, error) {
+	c := newCollector(s, time.Now().Add(-olderThan)) // what is imported while we wait for the lock is younger than live
 	unlock, err := s.lock(ctx, flock.Exclusive)
 	if err != nil {
 		return Collected{}, fmt.Errorf("collect: %w", err)
 	}
 	defer unlock()
-	c := newCollector(s, time.Now().Add(-olderThan))
 	if err := c.run(ctx, live, dryRun); err != nil {
 		return Collected{}, fmt.Errorf("collect: %w", err)
 	}

@@ -13,6 +13,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/iibake/iibake/bake"
 	"github.com/iibake/iibake/bake/disk"
 )
@@ -37,6 +39,52 @@ func age(t *testing.T, dir, sub string, d bake.Digest, ago time.Duration) {
 	then := time.Now().Add(-ago)
 	if err := os.Chtimes(filepath.Join(dir, sub, d.Hex()), then, then); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// Nobody can have put on a list of what is live, before a collection began, what was imported while it waited for its turn.
+func TestCollectKeepsWhatComesWhileItWaits(t *testing.T) {
+	dir := t.TempDir()
+	s, err := disk.Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	unlock := shareLock(t, dir)
+	collecting := make(chan error)
+	var once sync.Once
+	d, err := s.Import(t.Context(), noiseFile(t, 1, 2), "", func(int64, int64) {
+		once.Do(func() { // the import has the lock now
+			go func() {
+				_, err := openStore(t, dir).Collect(t.Context(), nil, 0, false)
+				collecting <- err
+			}()
+			waitForGate(t, dir)
+		})
+	})
+	if err := errors.Join(err, s.Close()); err != nil { // with the record of its image in the catalog
+		t.Fatal(err)
+	}
+	unlock()
+	if err := <-collecting; err != nil {
+		t.Fatal(err)
+	}
+	wantFiles(t, dir, "blocks", 2)
+	wantClean(t, openStore(t, dir), d)
+}
+
+// waitForGate waits until somebody waits for the lock of a store.
+func waitForGate(t *testing.T, dir string) {
+	t.Helper()
+	f, err := os.OpenFile(filepath.Join(dir, "gate"), os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = f.Close() }()
+	for unix.Flock(int(f.Fd()), unix.LOCK_SH|unix.LOCK_NB) == nil {
+		if err := unix.Flock(int(f.Fd()), unix.LOCK_UN); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Millisecond)
 	}
 }
 

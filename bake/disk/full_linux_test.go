@@ -130,16 +130,3 @@ func TestFullDiskInCompany(t *testing.T) {
 	unlock()
 	wantEmptied(t, s, dir)
 }
-
-// shareLock takes a store's lock as a process that imports does.
-func shareLock(t *testing.T, dir string) (unlock func()) {
-	t.Helper()
-	f, err := os.Create(filepath.Join(dir, "lock"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := unix.Flock(int(f.Fd()), unix.LOCK_SH); err != nil {
-		t.Fatal(err)
-	}
-	return func() { _ = f.Close() }
-}

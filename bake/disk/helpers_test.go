@@ -165,3 +165,16 @@ func holdLock(tb testing.TB, dir string) {
 		tb.Fatal(err)
 	}
 }
+
+// shareLock takes a store's lock as a process that imports does.
+func shareLock(t *testing.T, dir string) (unlock func()) {
+	t.Helper()
+	f, err := os.Create(filepath.Join(dir, "lock"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := unix.Flock(int(f.Fd()), unix.LOCK_SH); err != nil {
+		t.Fatal(err)
+	}
+	return func() { _ = f.Close() }
+}
