@@ -85,12 +85,25 @@ func (j job) isOurs(img ec2types.Image) bool {
 
 // taken says what to do about an AMI that has the name and is not ours.
 func (j job) taken(at *target.Target, img ec2types.Image) error {
-	id, what := aws.ToString(img.ImageId), "iibake did not make it"
+	what := "iibake did not make it"
+	if j.untold(img) {
+		return fmt.Errorf("%w: %w", errUnseen, j.takenBy(at, img, "it has no tags"))
+	}
 	if held := bake.Digest(tagOf(img.Tags, tagDisk)); held != "" {
 		what = fmt.Sprintf("it holds disk %s, and the image is disk %s", held.Short(), j.img.Disk.Short())
 	}
+	return j.takenBy(at, img, what)
+}
+
+func (j job) takenBy(at *target.Target, img ec2types.Image, what string) error {
 	return fmt.Errorf("%w: %w: AMI %s in %s is called %s, and %s: deregister it if nobody needs it, or build the image again: that gives it a new version",
-		bake.ErrRefused, ErrTaken, id, place(at), j.name(), what)
+		bake.ErrRefused, ErrTaken, aws.ToString(img.ImageId), place(at), j.name(), what)
+}
+
+// untold reports whether an AMI is so new that its tags may not be told yet, by which ours are known.
+func (j job) untold(img ec2types.Image) bool {
+	made, err := time.Parse(time.RFC3339, aws.ToString(img.CreationDate))
+	return err == nil && len(img.Tags) == 0 && j.c.Clock.Now().Sub(made).Abs() < settleTime
 }
 
 func onRecord(artifacts []bake.Artifact, at *target.Target, img ec2types.Image) bool {
@@ -115,11 +128,16 @@ func usable(at *target.Target, img *ec2types.Image) (bool, error) {
 	}
 	switch img.State { //nolint:exhaustive // all others pass by
 	case ec2types.ImageStateAvailable:
-		return true, nil
+		return launchable(img), nil
 	case ec2types.ImageStateDisabled:
 		return false, fmt.Errorf("%w: AMI %s in %s is disabled: enable it again, or deregister it", bake.ErrRefused, aws.ToString(img.ImageId), place(at))
 	}
 	return false, nil
+}
+
+// launchable reports whether an AMI can be launched, and whether that is all told of it: of a copy, the snapshot may be told last.
+func launchable(img *ec2types.Image) bool {
+	return img != nil && img.State == ec2types.ImageStateAvailable && rootSnapshot(img) != ""
 }
 
 // dead reports whether an AMI will never be available.

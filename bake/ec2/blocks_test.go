@@ -66,9 +66,9 @@ func TestChanges(t *testing.T) {
 // The number of blocks on their way is halved by trouble, once for all that are on their way, and grows slowly.
 func TestFlow(t *testing.T) {
 	t.Parallel()
-	got := ec2.Flow([]bool{false, true, true, false, false, true, true, true, true, true, true})
-	want := []int{64, 32}
-	if !slices.Equal(got[:2], want) || got[3] <= got[2] || got[4] > got[3]+2 || slices.Min(got) < 4 || slices.Max(got) > 64 {
+	got := ec2.Flow([]bool{false, false, false, false, true, true, false, false, true, true, true, true, true, true})
+	want := []int{16, 32, 64, 64, 32}
+	if !slices.Equal(got[:5], want) || got[6] <= got[5] || got[7] > got[6]+2 || slices.Min(got) < 4 || slices.Max(got) > 64 {
 		t.Errorf("limits %v", got)
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awsec2 "github.com/aws/aws-sdk-go-v2/service/ec2"
@@ -43,25 +44,47 @@ func (j job) copyOnce(ctx context.Context, at *target.Target, e *entry, source b
 	for i := range tags {
 		tags[i].Tags = append(tags[i].Tags, ec2types.Tag{Key: aws.String(tagSource), Value: aws.String(source.AMI)})
 	}
-	var out *awsec2.CopyImageOutput
-	err := j.settled(ctx, func() (err error) {
-		out, err = target.EC2(at).CopyImage(ctx, &awsec2.CopyImageInput{
-			Name: aws.String(j.name()), Description: aws.String(describe(j.img)), SourceImageId: aws.String(source.AMI),
-			SourceRegion: aws.String(source.Region), ClientToken: e.token("copy", source.AMI), TagSpecifications: tags,
-		})
-		return err
+	out, err := j.copyImage(ctx, at, &awsec2.CopyImageInput{
+		Name: aws.String(j.name()), Description: aws.String(describe(j.img)), SourceImageId: aws.String(source.AMI),
+		SourceRegion: aws.String(source.Region), ClientToken: e.token("copy", source.AMI), TagSpecifications: tags,
 	})
-	if codeOf(err) == "InvalidAMIName.Duplicate" {
-		return j.again(ctx, at, err)
-	}
-	if err != nil {
+	switch codeOf(err) {
+	case "":
+		if err != nil {
+			return nil, err
+		}
+		err = fmt.Errorf("AMI %s", aws.ToString(out.ImageId))
+	case "InvalidAMIName.Duplicate", "IdempotentParameterMismatch": // the latter: another version of iibake asked for it, in other words
+	default:
 		return nil, err
 	}
-	img, err := j.again(ctx, at, fmt.Errorf("AMI %s", aws.ToString(out.ImageId)))
-	if errors.Is(err, errUnseen) { // the copy of an earlier process was deregistered by somebody: another one needs another token
+	img, err := j.again(ctx, at, err)
+	if errors.Is(err, errUnseen) && !errors.Is(err, ErrTaken) { // the copy of an earlier process was deregistered by somebody: another one needs another token
 		err = errors.Join(fmt.Errorf("%w: run again to make another copy", err), e.remove(context.WithoutCancel(ctx)))
 	}
 	return img, err
+}
+
+const (
+	// queueTime is how long a copy waits for others to end: a region takes some twenty at a time from an account.
+	queueTime = 30 * time.Minute
+	queuePoll = 15 * time.Second
+)
+
+// copyImage asks for a copy, as soon as there are few enough of them under way.
+func (j job) copyImage(ctx context.Context, at *target.Target, in *awsec2.CopyImageInput) (out *awsec2.CopyImageOutput, err error) {
+	for end := j.c.Clock.Now().Add(queueTime); ; {
+		err = j.settled(ctx, func() error {
+			out, err = target.EC2(at).CopyImage(ctx, in)
+			return err
+		})
+		if codeOf(err) != "ResourceLimitExceeded" || !j.c.Clock.Now().Before(end) {
+			return out, err
+		}
+		if cause := j.c.Clock.Sleep(ctx, queuePoll); cause != nil {
+			return nil, errors.Join(cause, err)
+		}
+	}
 }
 
 // share lets accounts launch an AMI, and copy it or build on it. Doing so again changes nothing.

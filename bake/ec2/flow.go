@@ -5,24 +5,27 @@ import (
 	"sync"
 )
 
-// Blocks that are on their way at once. 64 are what it takes to use a fast line; each is half a MiB of memory.
+// Blocks that are on their way at once. 64 are what it takes to use a fast line; each is half a MiB of memory. On a slow one each would take longer
+// than an attempt may, all would be given up together, and sent again together.
 const (
-	maxFlow = 64
-	minFlow = 4
+	maxFlow   = 64
+	firstFlow = 8
+	minFlow   = 4
 )
 
-// flow says how many blocks may be on their way. It begins with all of them, halves the number when there is trouble, and then adds one for
-// each round that went well.
+// flow says how many blocks may be on their way. It begins with a few and doubles the number with each round, until there is trouble. Then it
+// halves the number, and adds one for each round that went well.
 type flow struct {
 	mu     sync.Mutex
 	free   sync.Cond
 	limit  float64
+	calm   bool // there was no trouble yet
 	active int
 	grace  int // blocks that were on their way when the limit fell: their trouble is known
 }
 
 func newFlow() *flow {
-	f := &flow{limit: maxFlow}
+	f := &flow{limit: firstFlow, calm: true}
 	f.free.L = &f.mu
 	return f
 }
@@ -55,8 +58,10 @@ func (f *flow) leave(trouble bool) {
 	f.grace = max(0, f.grace-1)
 	switch {
 	case trouble && !known:
-		f.limit = max(minFlow, f.limit/2)
+		f.limit, f.calm = max(minFlow, f.limit/2), false
 		f.grace = f.active
+	case !trouble && f.calm:
+		f.limit = min(maxFlow, f.limit+1)
 	case !trouble:
 		f.limit = min(maxFlow, f.limit+1/f.limit)
 	}

@@ -105,7 +105,7 @@ func (g *group) find(ctx context.Context) (map[string]bake.Artifact, error) {
 func (g *group) found() map[string]bake.Artifact {
 	found := map[string]bake.Artifact{}
 	for _, m := range g.members {
-		if m.img != nil && m.img.State == ec2types.ImageStateAvailable {
+		if launchable(m.img) {
 			found[m.Name] = g.recorded(m)
 		}
 	}
@@ -130,7 +130,7 @@ func (g *group) see(ctx context.Context, m *member, known []bake.Artifact) (err 
 	if m.img, err = g.look(ctx, m.Target, known); err != nil {
 		return err
 	}
-	m.ready = m.img != nil && m.img.State == ec2types.ImageStateAvailable
+	m.ready = launchable(m.img)
 	if !m.ready || m.mine() {
 		return nil
 	}

@@ -4,8 +4,6 @@ import (
 	"context"
 	"slices"
 
-	ec2types "github.com/aws/aws-sdk-go-v2/service/ec2/types"
-
 	"github.com/iibake/iibake/bake/ec2/target"
 )
 
@@ -41,7 +39,7 @@ func (g *group) published(ctx context.Context) (*target.Target, error) {
 		if err != nil {
 			return nil, err
 		}
-		if img != nil && img.State == ec2types.ImageStateAvailable {
+		if launchable(img) {
 			return at, nil
 		}
 	}

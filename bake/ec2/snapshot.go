@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ebs"
+	ebstypes "github.com/aws/aws-sdk-go-v2/service/ebs/types"
 	ec2types "github.com/aws/aws-sdk-go-v2/service/ec2/types"
 
 	"github.com/iibake/iibake/bake"
@@ -116,6 +118,9 @@ func (u *upload) open(ctx context.Context) (from *basis, encrypted bool, err err
 		}
 		return u.open(ctx)
 	}
+	if askedOtherwise(err) {
+		return nil, false, fmt.Errorf("%w: another version of iibake began it: %w", errSpoilt, err)
+	}
 	if err != nil {
 		return nil, false, explain(err)
 	}
@@ -176,10 +181,20 @@ func refusesParent(err error) bool {
 	return codeOf(err) == "ResourceNotFoundException" || codeOf(err) == "ValidationException"
 }
 
+// askedOtherwise reports whether the token is that of a snapshot that was asked for in other words: by another version of iibake.
+func askedOtherwise(err error) bool {
+	conflict, ok := errors.AsType[*ebstypes.ConflictException](err)
+	return ok && strings.Contains(conflict.ErrorMessage(), "does not match")
+}
+
 // alreadyDone looks at what has become of the snapshot of an earlier process.
 func (u *upload) alreadyDone(ctx context.Context) (bool, error) {
 	var s *ec2types.Snapshot
-	err := u.until(ctx, u.entry.At.Add(settleTime), func(err error) bool { return errors.Is(err, errSpoilt) }, func() (err error) {
+	end := u.c.Clock.Now().Add(settleTime) // at the latest: another machine's clock may have been wrong
+	if known := u.entry.At.Add(settleTime); known.Before(end) {
+		end = known
+	}
+	err := u.until(ctx, end, func(err error) bool { return errors.Is(err, errSpoilt) }, func() (err error) {
 		if s, err = u.snapshot(ctx, u.at, u.entry.Snapshot); err == nil && s == nil {
 			err = fmt.Errorf("%w: %s was deleted", errSpoilt, u.entry.Snapshot)
 		}

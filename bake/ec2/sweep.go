@@ -6,6 +6,8 @@ import (
 	"strings"
 	"time"
 
+	ec2types "github.com/aws/aws-sdk-go-v2/service/ec2/types"
+
 	"github.com/iibake/iibake/bake"
 	"github.com/iibake/iibake/bake/ec2/target"
 )
@@ -85,6 +87,9 @@ func (p *Publisher) sweep(ctx context.Context, opened []*target.Target, key stri
 	img, err := j.look(ctx, at, nil)
 	if err != nil {
 		return "", err
+	}
+	if img != nil && img.State != ec2types.ImageStateDisabled && !dead(img) && !launchable(img) {
+		return "", nil // AWS is at it: there is nothing to put on record yet, nor to delete
 	}
 	if img != nil && !dead(img) {
 		return fmt.Sprintf("%s is %s in %s", j.img.Ref, *img.ImageId, place(at)), j.settle(ctx, at, e, img)
