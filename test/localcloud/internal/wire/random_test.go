@@ -3,6 +3,7 @@ package wire_test
 import (
 	"bytes"
 	"io"
+	"math"
 	"math/rand/v2"
 	"reflect"
 	"strings"
@@ -76,14 +77,27 @@ func (c chance) value(m *models.Member, shape *models.Shape, v reflect.Value, de
 	case "boolean":
 		v.SetBool(c.IntN(2) == 0)
 	case "integer", "long":
-		v.SetInt(int64(c.Int32()))
+		v.SetInt(c.number(v.Type().Bits()))
 	case "float", "double":
-		v.SetFloat(float64(float32(c.NormFloat64())))
+		v.SetFloat(c.decimal(v.Type().Bits()))
 	case "timestamp":
-		v.Set(reflect.ValueOf(time.UnixMilli(c.Int64N(4e12)).UTC()))
+		v.Set(reflect.ValueOf(time.UnixMilli(c.Int64N(8e12) - 4e12).UTC())) // the years 1843 to 2096
 	case "blob":
 		c.blob(v)
 	}
+}
+
+// number is mostly a small one, and sometimes one at the end of what there is.
+func (c chance) number(bits int) int64 {
+	low := int64(-1) << (bits - 1)
+	return []int64{int64(c.Int32()), -int64(c.Int32()), 0, low, -(low + 1), 1<<31 - 1, -1 << 31}[c.IntN(7)]
+}
+
+func (c chance) decimal(bits int) float64 {
+	if bits == 32 {
+		return float64(float32(c.NormFloat64()))
+	}
+	return []float64{c.NormFloat64(), float64(c.Int32()), 0, math.MaxFloat64, -math.SmallestNonzeroFloat64, 1 << 53, 0.1}[c.IntN(7)]
 }
 
 func (c chance) length() int {
@@ -101,7 +115,11 @@ func (c chance) text(m *models.Member, shape *models.Shape) string {
 	if m.Location == "" {
 		letters = append(letters, []rune(" .,/+&=<>\"'%\\\n\tä€\U0001F600")...)
 	}
-	text := make([]rune, 1+c.IntN(12))
+	least := 1
+	if m.Location == "" {
+		least = 0
+	}
+	text := make([]rune, least+c.IntN(12))
 	for i := range text {
 		text[i] = letters[c.IntN(len(letters))]
 	}

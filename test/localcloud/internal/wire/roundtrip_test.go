@@ -158,7 +158,7 @@ func differences(shape *models.Shape, want, got reflect.Value, path string) (fou
 
 // nearTimes takes times for equal that are the same millisecond: JSON and CBOR carry them as floating point numbers.
 func nearTimes() cmp.Option {
-	return cmp.Comparer(func(a, b time.Time) bool { return a.Sub(b).Abs() < time.Millisecond })
+	return cmp.Comparer(func(a, b time.Time) bool { return a.Sub(b).Abs() <= time.Millisecond })
 }
 
 // What the models have and the SDK's structs have not, or not as a type of its own: nobody can be asked or told of it.
