@@ -43,14 +43,10 @@ func imageOf(t *testing.T, code string) (bake.Image, *disk.Store) {
 func judge(t *testing.T, code string) (test.Verdict, error) {
 	t.Helper()
 	img, store := imageOf(t, code)
-	self, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
 	tpl := bake.Template{Name: "web", Arch: bake.AMD64, Tests: bake.Tests{Timeout: bake.Duration(time.Minute), Boot: bake.Boot{
 		Memory: 128 * bake.MiB, CPUs: 1, Timeout: bake.Duration(time.Minute), Firmware: []bake.Firmware{bake.BIOS},
 	}}}
-	return test.Judge{Store: store, Scratch: t.TempDir(), Guest: self}.Judge(t.Context(), img, tpl, bake.Discard())
+	return test.Judge{Store: store, Scratch: t.TempDir()}.Judge(t.Context(), img, tpl, bake.Discard())
 }
 
 // A host that ends QEMU, for want of memory for example, says nothing of the image.
@@ -76,5 +72,30 @@ func TestImageEndsTheMachine(t *testing.T) {
 	v, err := judge(t, "\xba\x04\x06\xb8\x00\x20\xef\xf4") // as ACPI wants it
 	if err != nil || v.Passed() || len(v.Results) != 1 || !strings.Contains(v.Results[0].Detail, "the guest powered off") {
 		t.Errorf("got %+v, %v", v, err)
+	}
+}
+
+// What runs in the machine is the program that judges, although an upgrade has removed its file.
+func TestUpgradeDuringATest(t *testing.T) {
+	const removed = "IIBAKE_TEST_REMOVED"
+	if name := os.Getenv(removed); name != "" {
+		if err := os.Remove(name); err != nil {
+			t.Fatal(err)
+		}
+		TestImageEndsTheMachine(t)
+		return
+	}
+	self, err := os.ReadFile("/proc/self/exe")
+	if err != nil {
+		t.Fatal(err)
+	}
+	name := filepath.Join(t.TempDir(), "program")
+	if err := os.WriteFile(name, self, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.CommandContext(t.Context(), name, "-test.run=^TestUpgradeDuringATest$")
+	cmd.Env = append(os.Environ(), removed+"="+name)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Errorf("%v\n%s", err, out)
 	}
 }
