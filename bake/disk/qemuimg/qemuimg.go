@@ -67,6 +67,9 @@ func inspect(ctx context.Context, path string) (info, error) {
 	return meta, nil
 }
 
+// lfs is how a file begins that Git LFS has left in the place of a larger one.
+const lfs = "version https://git-lfs"
+
 // sniff tells qcow2 from raw by the magic number, so that qemu-img need not guess: a raw disk whose first sector somebody
 // else wrote could pass for any format.
 func sniff(path string) (string, error) {
@@ -75,16 +78,21 @@ func sniff(path string) (string, error) {
 		return "", err
 	}
 	defer func() { _ = f.Close() }()
-	var head [4]byte
-	if _, err := io.ReadFull(f, head[:]); err != nil {
+	head := make([]byte, len(lfs))
+	if n, err := io.ReadFull(f, head); err != nil && n < 4 {
 		return "", fmt.Errorf("%w: %s is no disk image: %w", bake.ErrInvalid, path, err)
 	}
-	for magic, name := range map[string]string{"KDMV": "vmdk", "\x1f\x8b\x08\x00": "gzip", "\xfd7zX": "xz", "(\xb5/\xfd": "zstd"} {
-		if string(head[:]) == magic {
+	if string(head) == lfs {
+		return "", fmt.Errorf("%w: %s is a pointer of Git LFS to a file that is not here: run git lfs pull", bake.ErrInvalid, path)
+	}
+	for magic, name := range map[string]string{
+		"KDMV": "vmdk", "vhdxfile": "vhdx", "\x1f\x8b\x08": "gzip", "\xfd7zXZ": "xz", "(\xb5/\xfd": "zstd", "BZh": "bzip2", "PK\x03\x04": "zip",
+	} {
+		if bytes.HasPrefix(head, []byte(magic)) {
 			return "", fmt.Errorf("%w: %s is %s: want raw or qcow2: convert or unpack it first", bake.ErrInvalid, path, name)
 		}
 	}
-	if string(head[:]) == "QFI\xfb" {
+	if bytes.HasPrefix(head, []byte("QFI\xfb")) {
 		return "qcow2", nil
 	}
 	return "raw", nil

@@ -71,13 +71,18 @@ func TestToRawRefuses(t *testing.T) {
 	qemuImg(t, "create", "-q", "-f", "qcow2", "-b", raw, "-F", "raw", backed)
 	vmdk := filepath.Join(dir, "disk.vmdk")
 	qemuImg(t, "convert", "-f", "raw", "-O", "vmdk", "-o", "subformat=streamOptimized", raw, vmdk)
-	short := filepath.Join(dir, "short")
-	if err := os.WriteFile(short, []byte("x"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	for path, want := range map[string]string{
-		backed: "flatten", vmdk: "vmdk", short: "no disk image", filepath.Join(dir, "gone"): "no such file",
+	wants := map[string]string{backed: "flatten", vmdk: "vmdk", filepath.Join(dir, "gone"): "no such file"}
+	for name, body := range map[string]string{
+		"no disk image": "x", "gzip": "\x1f\x8b\x08\x08with its name", "xz": "\xfd7zXZ\x00", "zip": "PK\x03\x04", "bzip2": "BZh91AY", "vhdx": "vhdxfile",
+		"git lfs pull": "version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 1\n",
 	} {
+		at := filepath.Join(dir, name)
+		if err := os.WriteFile(at, []byte(body), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		wants[at] = name
+	}
+	for path, want := range wants {
 		err := qemuimg.ToRaw(t.Context(), path, scratch(t))
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: got %v, want something about %q", filepath.Base(path), err, want)
