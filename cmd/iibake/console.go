@@ -2,7 +2,9 @@ package main
 
 import (
 	"bufio"
+	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -117,12 +119,43 @@ func (c *console) confirm(ctx *cli.Context, question string) (bool, error) {
 	if _, err := fmt.Fprintf(c.err, "%s [y/N] ", question); err != nil {
 		return false, err
 	}
-	answer, err := bufio.NewReader(c.in).ReadString('\n')
-	if err != nil && err != io.EOF {
+	answer, err := c.readLine(ctx.Context)
+	if err != nil {
 		return false, err
 	}
-	answer = strings.ToLower(strings.TrimSpace(answer))
-	return answer == "y" || answer == "yes", nil
+	if answer == "y" || answer == "yes" {
+		return true, nil
+	}
+	_, err = io.WriteString(c.err, nothingDone+"\n")
+	return false, err
+}
+
+const nothingDone = "nothing was done"
+
+// readLine reads an answer, in lower case. A read from a terminal cannot be cancelled: who is interrupted does not wait for its end.
+func (c *console) readLine(ctx context.Context) (string, error) {
+	type line struct {
+		text string
+		err  error
+	}
+	read := make(chan line, 1)
+	go func() {
+		text, err := bufio.NewReader(c.in).ReadString('\n')
+		read <- line{text, err}
+	}()
+	select {
+	case <-ctx.Done():
+		_, _ = io.WriteString(c.err, "\n")
+		return "", errors.New(nothingDone)
+	case l := <-read:
+		if !strings.HasSuffix(l.text, "\n") { // the end of the input
+			_, _ = io.WriteString(c.err, "\n")
+		}
+		if l.err != nil && !errors.Is(l.err, io.EOF) {
+			return "", l.err
+		}
+		return strings.ToLower(strings.TrimSpace(l.text)), nil
+	}
 }
 
 // terminal returns the descriptor of a stream that is a terminal.

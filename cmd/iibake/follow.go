@@ -20,6 +20,10 @@ type follower struct {
 	task  *bake.Task
 	title string                   // of task
 	ended map[string]promote.Phase // fleets whose end was told
+
+	watches bool   // another process drives
+	driver  string // that was told of last
+	dead    bool   // and that it is dead
 }
 
 func newFollower(rep ui.Reporter) *follower {
@@ -28,11 +32,30 @@ func newFollower(rep ui.Reporter) *follower {
 
 // take tells what is new in p. Looks come one after another.
 func (f *follower) take(p promote.Progress) {
+	if f.watches && p.Outcome == nil {
+		f.look(p)
+	}
 	f.step(p)
 	for _, fleet := range p.Fleets {
 		f.fleet(fleet, p)
 	}
 	f.last = p
+}
+
+// look tells who drives a promotion, again when another process does, and what to type when that one is dead.
+func (f *follower) look(p promote.Progress) {
+	tell := func(kind bake.EventKind, text string) {
+		f.rep.Report(bake.Event{Time: time.Now().UTC(), Kind: kind, Image: placeOf(p.Promotion), Text: text})
+	}
+	if f.driver != p.Active.Driver {
+		f.driver, f.dead = p.Active.Driver, false
+		tell(bake.EventNote, p.Promotion.ID()+" is driven by "+f.driver)
+	}
+	life := lifeOf(p.Active, p.At)
+	if life.dead && !f.dead {
+		tell(bake.EventWarn, life.text(false, placeOf(p.Promotion)))
+	}
+	f.dead = life.dead
 }
 
 // step ends the task of the step before and begins one for the next.
@@ -124,7 +147,11 @@ func (f *follower) fleet(p promote.FleetProgress, of promote.Progress) {
 	if end != ui.GoesOn {
 		f.ended[p.Fleet] = p.Phase
 	}
-	f.rep.Show(fleetOf(p, of))
+	seen := fleetOf(p, of)
+	if seen.End == ui.TurnedBack && f.plan != nil && f.plan.Aborts != nil {
+		seen.End = ui.Arrived // as was asked for
+	}
+	f.rep.Show(seen)
 }
 
 // fleetOf is how a fleet does, for people and programs.

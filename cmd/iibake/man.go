@@ -58,7 +58,9 @@ func (m *roff) section(title, text string) {
 	}
 }
 
-func (m *roff) item(head, text string) { m.line(".TP\n.B " + escapeRoff(head) + "\n" + escapeRoff(text)) }
+func (m *roff) item(head, text string) {
+	m.line(".TP\n.B " + escapeRoff(head) + "\n" + escapeRoff(text))
+}
 
 func (m *roff) options(flags []cli.Flag) {
 	for _, f := range flags {

@@ -2,7 +2,6 @@ package main
 
 import (
 	"cmp"
-	"context"
 	"fmt"
 	"strconv"
 	"strings"
@@ -215,9 +214,3 @@ func versionText(p promote.Promotion) string {
 
 // placeOf names the channel that a promotion is of.
 func placeOf(p promote.Promotion) string { return fmt.Sprintf("%s@%s", p.To.Name, p.Channel) }
-
-// lifeNow tells whether who drives a promotion is alive.
-func (r *record) lifeNow(ctx context.Context, p promote.Promotion) (life, bool) {
-	a, err := promote.NewActives(r.catalog).Get(ctx, p.To.Name, p.Channel)
-	return lifeOf(a, time.Now()), err == nil && a.Number == p.Number
-}

@@ -60,7 +60,7 @@ func (v planView) markdownFleets(b *strings.Builder) {
 	for _, f := range v.Fleets {
 		from, back := current(f)
 		fmt.Fprintf(b, "| %d | %s | %s | %s | %s | %s | %s | %s |\n", f.Wave+1, escapeMarkdown(f.Fleet.Name), escapeMarkdown(f.Fleet.Group), sizeOf(f),
-			escapeMarkdown(from), escapeMarkdown(moves(f)), estimateOf(f), escapeMarkdown(back))
+			escapeMarkdown(from), escapeMarkdown(v.moves(f)), estimateOf(f), escapeMarkdown(back))
 	}
 }
 

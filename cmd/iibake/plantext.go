@@ -110,7 +110,7 @@ func (v planView) fleets(p ui.Paint) *ui.Table {
 	table := ui.NewTable("WAVE", "FLEET", "GROUP", "INSTANCES", "LAUNCHED FROM", "GETS", "TIME", "BACK TO")
 	for _, f := range v.Fleets {
 		from, back := current(f)
-		table.Row(strconv.Itoa(f.Wave+1), p.Name(f.Fleet.Name), f.Fleet.Group, sizeOf(f), from, moves(f), estimateOf(f), back)
+		table.Row(strconv.Itoa(f.Wave+1), p.Name(f.Fleet.Name), f.Fleet.Group, sizeOf(f), from, v.moves(f), estimateOf(f), back)
 	}
 	return table
 }

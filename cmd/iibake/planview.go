@@ -252,11 +252,13 @@ func (v planView) strategies() []string {
 }
 
 // moves says from which to which version the launch templates of a fleet go.
-func moves(f promote.FleetPlan) string {
-	if f.There {
+func (v planView) moves(f promote.FleetPlan) string {
+	switch {
+	case f.There:
 		return "has it already"
-	}
-	if len(f.Moves) == 0 {
+	case len(f.Moves) == 0 && v.Aborts != nil:
+		return "what it had"
+	case len(f.Moves) == 0:
 		return "a new version"
 	}
 	var words []string

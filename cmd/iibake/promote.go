@@ -263,7 +263,7 @@ func (e *engine) withNext(p promote.Promotion, o promote.Outcome, err error) err
 	case errors.Is(err, catalog.ErrMoved):
 		return withHint(err, "iibake history "+string(p.Channel)+" says who moved what; plan again")
 	case o.Result == "":
-		return withHint(withTargetHint(err), "what AWS was told goes on: iibake promote --resume "+place+" picks it up, iibake abort "+place+" brings the fleets back")
+		return withHint(withTargetHint(err), "what AWS was told goes on: iibake promote --resume "+place+" carries it on, iibake rollback "+place+" brings the fleets back")
 	case o.Result == promote.Stopped && p.Keep:
 		return withHint(withTargetHint(err), "fleets stay where they are: iibake rollback FLEET brings one back")
 	}

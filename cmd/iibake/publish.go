@@ -43,6 +43,10 @@ func publishCommand(con *console) *cli.Command {
 				return err
 			}
 			found, err := e.publish.Publish(c.Context, img, targets)
+			if err != nil && c.Context.Err() != nil {
+				e.rep.Close()
+				return withHint(err, "what was sent is kept: iibake publish "+img.String()+" goes on with it, iibake gc --cloud removes it")
+			}
 			if err != nil {
 				return err
 			}

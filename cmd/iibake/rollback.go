@@ -75,7 +75,7 @@ func (e *engine) rollbackRequest(c *cli.Context, what string) (promote.RollbackR
 	return r, nil
 }
 
-// onlyImageIn returns the name of the only image that a channel holds.
+// onlyImageIn returns the name of the only image that a channel holds, or that is on its way there.
 func (e *engine) onlyImageIn(c *cli.Context, ch promote.Channel) (string, error) {
 	if _, ok := e.project.Channels[string(ch)]; !ok {
 		return "", withHint(notFound("channel or fleet "+string(ch)), "iibake.yaml has the channels "+joinKeys(e.project.Channels)+" and the fleets "+joinKeys(e.project.Fleets))
@@ -86,7 +86,11 @@ func (e *engine) onlyImageIn(c *cli.Context, ch promote.Channel) (string, error)
 		if err != nil {
 			return "", err
 		}
-		if held[ch] != (bake.Ref{}) {
+		under, err := e.wayOf(c.Context, t.Name, ch)
+		if err != nil {
+			return "", err
+		}
+		if held[ch] != (bake.Ref{}) || under != nil { // the first promotion into it is ended by a rollback, too
 			names = append(names, t.Name)
 		}
 	}

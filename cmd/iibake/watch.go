@@ -3,13 +3,11 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"os"
 	"time"
 
 	"github.com/urfave/cli/v2"
 
-	"github.com/iibake/iibake/bake"
 	"github.com/iibake/iibake/promote"
 )
 
@@ -38,30 +36,24 @@ func watchCommand(con *console) *cli.Command {
 			if c.Bool("once") {
 				return e.glance(con, c, p)
 			}
-			e.tellDriver(c, p)
+			e.follow.watches = true
 			outcome, err := e.promoter.Watch(c.Context, p.To.Name, p.Channel)
 			if errors.Is(err, context.Canceled) {
 				e.rep.Close()
-				return withHint(err, fmt.Sprintf("the promotion goes on: iibake watch %s@%s looks on again", p.To.Name, p.Channel))
+				return withHint(err, e.whatGoesOn(p))
 			}
 			return e.tell(con, c, p, outcome, err)
 		},
 	}
 }
 
-// tellDriver says who carries the promotion out, and what to do where nobody does.
-func (e *engine) tellDriver(c *cli.Context, p promote.Promotion) {
-	life, known := e.lifeNow(c.Context, p)
-	if !known {
-		return
+// whatGoesOn says what becomes of a promotion that nobody looks at any more.
+func (e *engine) whatGoesOn(p promote.Promotion) string {
+	place := placeOf(p)
+	if life := lifeOf(e.follow.last.Active, time.Now()); e.follow.last.Active.Driver != "" && life.dead {
+		return life.text(false, place)
 	}
-	note := func(kind bake.EventKind, text string) {
-		e.rep.Report(bake.Event{Time: time.Now().UTC(), Kind: kind, Image: placeOf(p), Text: text})
-	}
-	note(bake.EventNote, p.ID()+" is driven by "+e.driverOf(c.Context, p))
-	if life.dead {
-		note(bake.EventWarn, life.text(false, placeOf(p)))
-	}
+	return "the promotion goes on: iibake watch " + place + " looks on again"
 }
 
 func wishCommand(con *console, wish promote.Wish, name, usage, description string) *cli.Command {

@@ -54,8 +54,11 @@ func (f Fleet) Counts() string {
 	return fmt.Sprintf("%d old %d new %d/%d healthy", f.Old, f.New, f.Healthy, f.Desired)
 }
 
-// Clock writes how long the rollout has been going, and how long it will take.
+// Clock writes how long the rollout has been going, and how long it will take; nothing of one that had ended before anybody looked.
 func (f Fleet) Clock(now time.Time) string {
+	if f.End != GoesOn && !f.Since.Before(now) {
+		return ""
+	}
 	took := Took(max(now.Sub(f.Since), 0))
 	if f.Expected <= 0 || f.End != GoesOn {
 		return took
@@ -159,10 +162,7 @@ func (r *plain) Show(f Fleet) {
 	}
 	r.fleets[f.Name] = f
 	_, colour := r.p.ending(f.End)
-	text := f.State() + ": " + joinNonEmpty(", ", f.Counts(), f.Clock(f.Time))
-	if f.Reason != "" {
-		text += ": " + f.Reason
-	}
+	text := joinNonEmpty(": ", f.State(), joinNonEmpty(", ", f.Counts(), f.Clock(f.Time)), f.Reason)
 	r.line(f.Name, colour(text))
 }
 
