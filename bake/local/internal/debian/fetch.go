@@ -84,6 +84,7 @@ func get(ctx context.Context, client *http.Client, address string, limit int64) 
 	if err != nil {
 		return nil, err
 	}
+	req.Header.Set("Accept-Encoding", "identity") // servers that call .gz an encoding must not make Go unpack what has a digest
 	resp, err := client.Do(req)
 	if err != nil {
 		return nil, transient{err}

@@ -222,6 +222,24 @@ func TestVersionsReadsEveryCompression(t *testing.T) {
 	}
 }
 
+// Many servers are set up to call what is packed an encoding of something else.
+func TestVersionsOfAServerThatCallsPackedFilesEncoded(t *testing.T) {
+	a := newArchive(t)
+	a.suite(t, "s", gzipped, true, "a=1")
+	files := http.FileServer(http.Dir(a.dir))
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !strings.HasSuffix(r.URL.Path, "Release") {
+			w.Header().Set("Content-Encoding", "gzip")
+		}
+		files.ServeHTTP(w, r)
+	}))
+	defer s.Close()
+	list := []bake.Archive{{URL: s.URL, Suite: "s", Components: []string{"main"}}}
+	if got, err := debian.Versions(t.Context(), http.DefaultClient, list, bake.AMD64); err != nil || got["a"] != "1" {
+		t.Errorf("got %v, %v", got, err)
+	}
+}
+
 func TestVersionsTakesTheNewestOfAllArchives(t *testing.T) {
 	a := newArchive(t)
 	a.suite(t, "s", gzipped, true, "a=1-1", "b=2")

@@ -191,6 +191,7 @@ func (d File) request(ctx context.Context, have int64) (*http.Response, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", errGone, err)
 	}
+	req.Header.Set("Accept-Encoding", "identity") // the digest is that of the file as it lies there
 	if have > 0 {
 		req.Header.Set("Range", "bytes="+strconv.FormatInt(have, 10)+"-")
 	}

@@ -2,6 +2,7 @@ package download_test
 
 import (
 	"bytes"
+	"compress/gzip"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -269,6 +270,23 @@ func waitForOpen(t *testing.T, name string, n int) {
 		}
 		runtime.Gosched()
 	}
+}
+
+func TestGetKeepsWhatIsPackedPacked(t *testing.T) {
+	var packed bytes.Buffer
+	z := gzip.NewWriter(&packed)
+	if _, err := z.Write([]byte("content")); err != nil || z.Close() != nil {
+		t.Fatal(err)
+	}
+	d := file(t, serve(t, func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Encoding", "gzip") // as many servers do with .gz
+		_, _ = w.Write(packed.Bytes())
+	}), packed.Bytes())
+	path, err := d.Get(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantContent(t, path, packed.Bytes())
 }
 
 func TestGetRefusesWrongContent(t *testing.T) {
