@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
@@ -110,6 +111,9 @@ func (s *Store) sweepDrafts(before time.Time) error {
 	defer s.drafts.mu.Unlock()
 	for _, e := range entries {
 		info, err := os.Stat(filepath.Join(s.path(draftsDir, e.Name()), draftLog))
+		if errors.Is(err, fs.ErrNotExist) { // its process was killed at once
+			info, err = e.Info()
+		}
 		if err != nil || info.ModTime().After(before) || s.drafts.open[e.Name()] != nil {
 			continue
 		}

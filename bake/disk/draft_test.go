@@ -193,20 +193,25 @@ func TestCollectLeavesDrafts(t *testing.T) {
 	mustPut(t, mustDraft(t, s, "old"), 0, noise(1, disk.BlockSize))
 	other := openStore(t, dir)
 	old := time.Now().Add(-8 * 24 * time.Hour)
-	for _, name := range []string{"open", "old"} {
-		if err := os.Chtimes(filepath.Join(dir, "drafts", name, "log"), old, old); err != nil {
+	for _, name := range []string{"new", "empty"} { // their processes were killed before they had a log
+		if err := os.Mkdir(filepath.Join(dir, "drafts", name), 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, name := range []string{"open/log", "old/log", "empty"} {
+		if err := os.Chtimes(filepath.Join(dir, "drafts", name), old, old); err != nil {
 			t.Fatal(err)
 		}
 	}
 	if _, err := s.Collect(context.Background(), nil, 0, false); err != nil {
 		t.Fatal(err)
 	}
-	wantFiles(t, dir, "drafts", 2) // both are open here
+	wantFiles(t, dir, "drafts", 3) // two are open here
 	mustPut(t, d, 1, noise(2, disk.BlockSize))
 	if _, err := other.Collect(context.Background(), nil, 0, false); err != nil {
 		t.Fatal(err)
 	}
-	if got := files(t, dir, "drafts"); !slices.Equal(got, []string{"open"}) {
+	if got := files(t, dir, "drafts"); !slices.Equal(got, []string{"new", "open"}) {
 		t.Errorf("drafts %v", got)
 	}
 	m := mustSeal(t, d, 2, "")
