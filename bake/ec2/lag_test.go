@@ -24,13 +24,13 @@ import (
 	"github.com/iibake/iibake/test/localcloud"
 )
 
-// hide takes what matches out of the first answers to an operation that have it.
-func hide(name, pattern string, times int64) func(http.RoundTripper) http.RoundTripper {
+// hide takes what matches out of the first answers about images that have it.
+func hide(pattern string, times int64) func(http.RoundTripper) http.RoundTripper {
 	what, left := regexp.MustCompile(pattern), new(atomic.Int64)
 	left.Store(times)
 	return func(next http.RoundTripper) http.RoundTripper {
 		return roundTripper(func(r *http.Request) (*http.Response, error) {
-			mine := operation(r) == name
+			mine := operation(r) == "DescribeImages"
 			resp, err := next.RoundTrip(r)
 			if !mine || err != nil {
 				return resp, err
@@ -51,7 +51,7 @@ func hide(name, pattern string, times int64) func(http.RoundTripper) http.RoundT
 func TestTagsAreToldLater(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, "")
-	_, err := w.process(hide("DescribeImages", `(?s)<tagSet>.*?</tagSet>`, 3), nil).Publish(t.Context(), chaosImage(w), chaosTemplate(), chaosTargets())
+	_, err := w.process(hide(`(?s)<tagSet>.*?</tagSet>`, 3), nil).Publish(t.Context(), chaosImage(w), chaosTemplate(), chaosTargets())
 	ok(t, err)
 	w.leaves("eu-west-1", "us-east-1")
 }
@@ -63,12 +63,12 @@ func TestAForeignImageWithoutTags(t *testing.T) {
 	img := chaosImage(w)
 	_, err := w.process(nil, nil).Publish(t.Context(), img, chaosTemplate(), []string{"eu"})
 	ok(t, err)
-	_, err = w.process(hide("DescribeImages", `(?s)<tagSet>.*?</tagSet>`, 1000), nil).Publish(t.Context(), img, chaosTemplate(), []string{"eu"})
+	_, err = w.process(hide(`(?s)<tagSet>.*?</tagSet>`, 1000), nil).Publish(t.Context(), img, chaosTemplate(), []string{"eu"})
 	if !errors.Is(err, bake.ErrRefused) || !strings.Contains(err.Error(), "it has no tags") {
 		t.Errorf("when it is new: %v", err)
 	}
 	ok(t, w.cloud.Advance(time.Hour))
-	_, err = w.process(hide("DescribeImages", `(?s)<tagSet>.*?</tagSet>`, 1000), nil).Publish(t.Context(), img, chaosTemplate(), []string{"eu"})
+	_, err = w.process(hide(`(?s)<tagSet>.*?</tagSet>`, 1000), nil).Publish(t.Context(), img, chaosTemplate(), []string{"eu"})
 	if !errors.Is(err, bake.ErrRefused) || !strings.Contains(err.Error(), "iibake did not make it") {
 		t.Errorf("an hour later: %v", err)
 	}
@@ -78,7 +78,7 @@ func TestAForeignImageWithoutTags(t *testing.T) {
 func TestTheSnapshotIsToldLater(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, "")
-	img, p := chaosImage(w), w.process(hide("DescribeImages", `<snapshotId>[^<]*</snapshotId>`, 4), nil)
+	img, p := chaosImage(w), w.process(hide(`<snapshotId>[^<]*</snapshotId>`, 4), nil)
 	got, err := p.Publish(t.Context(), img, chaosTemplate(), chaosTargets())
 	ok(t, err)
 	all, err := bake.NewArtifacts(p.catalog).Of(t.Context(), img.Ref)

@@ -45,6 +45,9 @@ func Of(verbs ...Verb) ([]Permission, error) {
 	parts, err := partsOf(verbs)
 	for _, p := range parts {
 		for _, permission := range p.permissions {
+			if known, ok := all[permission.Action]; ok && known.Uncalled == "" {
+				continue // one that is used in each run counts
+			}
 			all[permission.Action] = permission
 		}
 	}
@@ -69,9 +72,9 @@ func partsOf(verbs []Verb) ([]part, error) {
 	for _, v := range verbs {
 		switch v {
 		case Publish:
-			add(uploads(), registers(), shares())
+			add(uploads(), registers(), shares(), encrypts())
 		case Promote, Rollback:
-			add(uploads(), registers(), shares(), looks(), stages(), refreshes(), launches(), aliases())
+			add(uploads(), registers(), shares(), encrypts(), looks(), stages(), refreshes(), launches(), aliases())
 		case Drill:
 			add(looks())
 		case Status:

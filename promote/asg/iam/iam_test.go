@@ -50,6 +50,29 @@ func TestChangesAreBounded(t *testing.T) {
 	}
 }
 
+// What no run here asks for, and AWS does: a launch template with tags, and snapshots that a key of the account's own encrypts.
+func TestWhatOnlyAWSAsksFor(t *testing.T) {
+	d, err := iam.Policy(iam.Promote)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []struct{ action, on, operator, key, value string }{
+		{"ec2:CreateTags", "arn:aws:ec2:*:*:instance/*", "StringEquals", "ec2:CreateAction", "RunInstances"},
+		{"ec2:CreateTags", "arn:aws:ec2:*:*:volume/*", "StringEquals", "ec2:CreateAction", "RunInstances"},
+		{"ec2:CreateTags", "arn:aws:ec2:*:*:launch-template/*", "", "", ""},
+		{"iam:PassRole", "arn:aws:iam::*:role/*", "StringEquals", "iam:PassedToService", "ec2.amazonaws.com"},
+		{"kms:GenerateDataKeyWithoutPlaintext", "arn:aws:kms:*:*:key/*", "", "", ""},
+		{"kms:CreateGrant", "arn:aws:kms:*:*:key/*", "Bool", "kms:GrantIsForAWSResource", "true"},
+	} {
+		if !slices.ContainsFunc(d.Statement, func(s iam.Statement) bool {
+			bound := want.operator == "" && s.Condition == nil || want.operator != "" && s.Condition[want.operator][want.key] == want.value
+			return slices.Contains(s.Action, want.action) && slices.Contains(s.Resource, want.on) && bound
+		}) {
+			t.Errorf("nothing like %+v is allowed", want)
+		}
+	}
+}
+
 func TestTogetherAreAsMuchAsEach(t *testing.T) {
 	both, err := iam.Policy(iam.Publish, iam.Promote)
 	if err != nil {

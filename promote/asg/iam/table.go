@@ -8,7 +8,17 @@ const (
 	anyGroup     = "arn:aws:autoscaling:*:*:autoScalingGroup:*:autoScalingGroupName/*"
 	anyParameter = "arn:aws:ssm:*:*:parameter/*"
 	anyRole      = "arn:aws:iam::*:role/*"
+	anyKey       = "arn:aws:kms:*:*:key/*"
 )
+
+// launched is what a launch template may have tags for.
+func launched() []string {
+	var all []string
+	for _, kind := range []string{"instance", "volume", "network-interface", "spot-instances-request"} {
+		all = append(all, "arn:aws:ec2:*:*:"+kind+"/*")
+	}
+	return all
+}
 
 // on returns permissions for actions on some resources.
 func on(resources []string, actions ...string) []Permission {
@@ -17,6 +27,14 @@ func on(resources []string, actions ...string) []Permission {
 		all[i] = Permission{Action: a, On: resources}
 	}
 	return all
+}
+
+// where bounds permissions by a condition.
+func where(operator, key, value string, permissions []Permission) []Permission {
+	for i := range permissions {
+		permissions[i].when = map[string]map[string]string{operator: {key: value}} //nolint:gosec // no credential: a condition
+	}
+	return permissions
 }
 
 // seldom are permissions that an ordinary run does not use.
@@ -91,11 +109,22 @@ func refreshes() part {
 	)}
 }
 
-// launches is what Auto Scaling wants of who gives a group a launch template: that he could launch from it himself.
+// launches is what Auto Scaling wants of who gives a group a launch template: that he could launch from it himself, with the tags and the role
+// that it has.
 func launches() part {
-	roles := on([]string{anyRole}, "iam:PassRole")
-	roles[0].when = map[string]map[string]string{"StringEquals": {"iam:PassedToService": "ec2.amazonaws.com"}} //nolint:gosec // no credential: a condition
-	return part{"Launch", seldom("Auto Scaling asks for it where a group is given a launch template", together(on(nil, "ec2:RunInstances"), roles)...)}
+	return part{"Launch", seldom("Auto Scaling asks for it where a group is given a launch template", together(
+		on(nil, "ec2:RunInstances"),
+		where("StringEquals", "ec2:CreateAction", "RunInstances", on(launched(), "ec2:CreateTags")),
+		where("StringEquals", "iam:PassedToService", "ec2.amazonaws.com", on([]string{anyRole}, "iam:PassRole")),
+	)...)}
+}
+
+// encrypts is what EBS wants of who writes or copies snapshots that a key of the account's own encrypts. The key's policy has to allow it, too.
+func encrypts() part {
+	return part{"Encrypt", seldom("only where EBS encrypts by a key of the account's own", together(
+		on([]string{anyKey}, "kms:Decrypt", "kms:DescribeKey", "kms:GenerateDataKeyWithoutPlaintext", "kms:ReEncryptFrom", "kms:ReEncryptTo"),
+		where("Bool", "kms:GrantIsForAWSResource", "true", on([]string{anyKey}, "kms:CreateGrant")),
+	)...)}
 }
 
 // aliases is the SSM parameter of a channel.
