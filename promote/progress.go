@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"time"
+
+	"github.com/iibake/iibake/bake"
 )
 
 // Progress is how a promotion goes at one moment.
@@ -47,7 +49,7 @@ type FleetProgress struct {
 	Reason   string        `json:"reason,omitempty"`
 	Since    time.Time     `json:"since,omitzero"` // when its refresh was begun
 	Ended    time.Time     `json:"ended,omitzero"`
-	Expected time.Duration `json:"expected,omitempty"` // of the refresh, in nanoseconds; 0 where it is not known
+	Expected bake.Duration `json:"expected,omitempty"` // of the refresh; 0 where it is not known
 }
 
 // tell reports how the promotion goes. Of a leg that a worker has in hand it tells what was known before.
@@ -68,7 +70,7 @@ func (l *leg) progress() FleetProgress {
 	o := l.seen
 	f := FleetProgress{
 		Fleet: l.r.Fleet.Name, Wave: l.r.Wave, Phase: l.r.Phase, Percent: o.Percent, Old: o.Old, New: o.New, Healthy: o.Healthy, Desired: o.Desired,
-		Reason: orElse(l.r.Reason, o.Reason), Since: l.began, Expected: time.Duration(l.r.Expected),
+		Reason: orElse(l.r.Reason, o.Reason), Since: l.began, Expected: l.r.Expected,
 	}
 	switch l.r.Phase {
 	case Done, RolledBack:

@@ -165,7 +165,7 @@ func fleetOf(p promote.FleetProgress, of promote.Progress) ui.Fleet {
 	}
 	return ui.Fleet{
 		Time: now, Name: p.Fleet, Wave: p.Wave, Phase: phaseWord(p.Phase, of.Promotion.Back), End: endingOf(p.Phase, of.Promotion.Back),
-		Percent: p.Percent, Old: p.Old, New: p.New, Healthy: p.Healthy, Desired: p.Desired, Reason: p.Reason, Since: since, Expected: bake.Duration(p.Expected),
+		Percent: p.Percent, Old: p.Old, New: p.New, Healthy: p.Healthy, Desired: p.Desired, Reason: p.Reason, Since: since, Expected: p.Expected,
 	}
 }
 

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -67,6 +68,67 @@ func TestStepTitle(t *testing.T) {
 		p.Step = s
 		if got := stepTitle(p); (got == "") != (s == promote.Ended) {
 			t.Errorf("%s: got %q", s, got)
+		}
+	}
+}
+
+// Who watches learns who drives, when another process does, and when that one is dead; who drives knows it.
+func TestFollowerOfAnother(t *testing.T) {
+	first, quiet, taken := seen(), seen(), seen()
+	quiet.At = planned.Add(10 * time.Minute)
+	taken.Active.Driver, taken.At = "grace on another-host, process 13, FEDCBA", quiet.At
+	taken.Active.Seen = quiet.At
+	for _, watches := range []bool{true, false} {
+		var b strings.Builder
+		rep, err := ui.New(&b, ui.Options{Mode: ui.Plain})
+		if err != nil {
+			t.Fatal(err)
+		}
+		f := newFollower(rep)
+		f.watches = watches
+		for _, p := range []promote.Progress{first, first, quiet, quiet, taken} {
+			f.take(p)
+		}
+		var told []string
+		for line := range strings.Lines(b.String()) {
+			if strings.Contains(line, "driven by") || strings.Contains(line, "warning") {
+				told = append(told, line)
+			}
+		}
+		want := []string{
+			"web@production: web@production#7 is driven by ada on another-host, process 12, ABCDEF\n",
+			"web@production: warning: nothing was heard of it for 9m40s: iibake promote --resume web@production takes over\n",
+			"web@production: web@production#7 is driven by grace on another-host, process 13, FEDCBA\n",
+		}
+		if !watches {
+			want = nil
+		}
+		if !slices.Equal(told, want) {
+			t.Errorf("watches %t: told %q", watches, told)
+		}
+	}
+}
+
+// Fleets that move alone leave the channel, and nobody says that it moves; who asks for the end of a promotion has arrived when that is back.
+func TestFollowerOfFleetsAlone(t *testing.T) {
+	alone := seen()
+	alone.Step, alone.Promotion.Only = promote.Finishing, true
+	if got := stepTitle(alone); got != "" {
+		t.Errorf("got %q", got)
+	}
+	for _, aborts := range []*promote.Active{nil, {}} {
+		var b strings.Builder
+		rep, err := ui.New(&b, ui.Options{Actions: &ui.Actions{}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		f := newFollower(rep)
+		f.plan = &planView{Plan: promote.Plan{Aborts: aborts}}
+		p := seen()
+		p.Fleets[0].Phase = promote.RolledBack
+		f.take(p)
+		if strings.Contains(b.String(), "::error::") != (aborts == nil) {
+			t.Errorf("aborts %t: %s", aborts != nil, &b)
 		}
 	}
 }
