@@ -1,6 +1,7 @@
 package cloudwatch
 
 import (
+	"math"
 	"slices"
 	"strings"
 	"unicode"
@@ -40,6 +41,8 @@ func checkAlarm(in *cw.PutMetricAlarmInput) error {
 		return missing("EvaluationPeriods")
 	case in.ComparisonOperator == "":
 		return missing("ComparisonOperator")
+	case math.IsNaN(*in.Threshold) || math.IsInf(*in.Threshold, 0):
+		return badValue("The value %v for parameter Threshold is invalid.", *in.Threshold)
 	case !slices.Contains([]string{"", "breaching", "notBreaching", "ignore", "missing"}, aws.ToString(in.TreatMissingData)):
 		return badValue("TreatMissingData must be one of breaching, notBreaching, ignore, missing.")
 	}

@@ -285,6 +285,20 @@ func TestHistoryIsJSON(t *testing.T) {
 	}
 }
 
+// A threshold is a number, or nothing could be kept on record from then on.
+func TestThresholdsAreNumbers(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	for value, text := range map[float64]string{math.NaN(): "NaN", math.Inf(1): "+Inf", math.Inf(-1): "-Inf"} {
+		_, err := w.client.PutMetricAlarm(t.Context(), alarm("x", func(in *cw.PutMetricAlarmInput) { in.Threshold = &value }))
+		w.refused(text, err, 400, "InvalidParameterValue", "The value "+text+" for parameter Threshold is invalid.")
+	}
+	w.putAlarm("x", func(in *cw.PutMetricAlarmInput) { in.Threshold = aws.Float64(-math.MaxFloat64) })
+	if a := w.describe("x"); *a.Threshold != -math.MaxFloat64 {
+		t.Errorf("the threshold is %v", *a.Threshold)
+	}
+}
+
 // Names are counted in characters, up to 255 of them.
 func TestLongNames(t *testing.T) {
 	t.Parallel()

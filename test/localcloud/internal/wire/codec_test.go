@@ -134,13 +134,26 @@ func TestTimesOfForms(t *testing.T) {
 	for text, want := range map[string]string{
 		"2026-09-27T04:28:26Z": "2026-09-27T04:28:26Z", "2026-09-27T06:28:26%2B02:00": "2026-09-27T04:28:26Z", "2026-09-27T04:28:26.5": "2026-09-27T04:28:26.5Z",
 		"2026-09-27T04:28Z": "2026-09-27T04:28:00Z", "2026-09-27": "2026-09-27T00:00:00Z", "1790483306.25": "2026-09-27T04:28:26.25Z", "-1": "1969-12-31T23:59:59Z",
-		"1e300": "", "NaN": "", "tomorrow": "",
+		"1e300": "", "NaN": "", "tomorrow": "", "9999-12-31T23:59:59Z": "9999-12-31T23:59:59Z", "9999-12-31T23:59:59-01:00": "", "0000-01-01T00:00:00%2B01:00": "",
 	} {
 		var got thing
 		_, err := wire.ReadForm(thingShape(), "At="+text, &got)
 		if err != nil || want != "" && got.At.Format(time.RFC3339Nano) != want || want == "" && !got.At.IsZero() {
 			t.Errorf("%s: %v %v", text, got.At, err)
 		}
+	}
+}
+
+// Texts that are no UTF-8 could not be kept on record as they are.
+func TestTextsThatAreNone(t *testing.T) {
+	for _, form := range []string{"Text=%ff", "Text=a\xffb", "%c3=a", "Text=%ed%a0%80"} {
+		if _, err := wire.ReadForm(thingShape(), form, &thing{}); err == nil {
+			t.Errorf("%q is taken", form)
+		}
+	}
+	var got thing
+	if _, err := wire.ReadForm(thingShape(), "Text=%00%f0%9f%98%80%ef%bf%bd", &got); err != nil || *got.Text != "\x00\U0001F600\uFFFD" {
+		t.Errorf("%v %q", err, aws.ToString(got.Text))
 	}
 }
 

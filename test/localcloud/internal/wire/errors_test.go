@@ -104,7 +104,16 @@ func TestRefusedInputs(t *testing.T) {
 		"ec2: not a number":           {raw{service: "ec2", body: "Action=RunInstances&MinCount=one&MaxCount=1"}, 400, ec2Error, "InvalidParameterValue", "Value (one) for parameter MinCount is invalid. Expecting an Integer."},
 		"ec2: too large a number":     {raw{service: "ec2", body: "Action=RunInstances&MinCount=99999999999&MaxCount=1"}, 400, ec2Error, "InvalidParameterValue", "Value (99999999999) for parameter MinCount is invalid. Expecting an Integer."},
 		"ec2: not a boolean":          {raw{service: "ec2", body: "Action=TerminateInstances&InstanceId.1=i&DryRun=maybe"}, 400, ec2Error, "InvalidParameterValue", "Value (maybe) for parameter DryRun is invalid. Expecting a Boolean."},
+		"ec2: no finite number": {
+			raw{service: "ec2", body: "Action=CreateLaunchTemplate&LaunchTemplateName=abc&LaunchTemplateData.InstanceRequirements.MemoryGiBPerVCpu.Min=NaN"}, 400, ec2Error, "InvalidParameterValue",
+			"Value (NaN) for parameter LaunchTemplateData.InstanceRequirements.MemoryGiBPerVCpu.Min is invalid. Expecting a Float.",
+		},
+		"ec2: a time beyond all years": {
+			raw{service: "ec2", body: "Action=CreateLaunchTemplate&LaunchTemplateName=abc&LaunchTemplateData.InstanceMarketOptions.SpotOptions.ValidUntil=9999-12-31T23:59:59-01:00"}, 400, ec2Error,
+			"InvalidParameterValue", "Value (9999-12-31T23:59:59-01:00) for parameter LaunchTemplateData.InstanceMarketOptions.SpotOptions.ValidUntil is invalid. Expecting a timestamp.",
+		},
 		"ec2: bad escape":             {raw{service: "ec2", body: "Action=TerminateInstances&InstanceId.1=%zz"}, 400, ec2Error, "MalformedQueryString", "The query string contains a syntax error."},
+		"ec2: no UTF-8":               {raw{service: "ec2", body: "Action=TerminateInstances&InstanceId.1=%ff"}, 400, ec2Error, "MalformedQueryString", "The query string contains a syntax error."},
 		"ec2: deep":                   {raw{service: "ec2", body: "Action=TerminateInstances&" + strings.Repeat("a.", 40) + "=1"}, 400, ec2Error, "MalformedQueryString", "The query string contains a syntax error."},
 		"query: unknown action":       {raw{service: "autoscaling", body: "Action=Frobnicate&Version=2011-01-01"}, 400, queryError, "InvalidAction", "Could not find operation Frobnicate for version 2011-01-01"},
 		"query: other version":        {raw{service: "autoscaling", body: "Action=CreateAutoScalingGroup&Version=2012-06-01"}, 400, queryError, "InvalidAction", "Could not find operation CreateAutoScalingGroup for version 2012-06-01"},

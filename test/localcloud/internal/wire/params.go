@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 )
 
 // What a form may be at most. AWS documents no numbers; these are far beyond what its clients send.
@@ -55,7 +56,7 @@ func (p *param) add(pair string) error {
 	if value, err = url.QueryUnescape(value); err != nil {
 		return errForm
 	}
-	if strings.Count(name, ".") >= maxDepth {
+	if strings.Count(name, ".") >= maxDepth || !utf8.ValidString(name) || !utf8.ValidString(value) {
 		return errForm
 	}
 	for part := range strings.SplitSeq(name, ".") {

@@ -49,7 +49,7 @@ func (r *formReader) scalar(n *node, p *param, dst reflect.Value, path string) {
 		return // a structure where a scalar belongs: what is below is refused as unknown
 	}
 	p.used = true
-	if !n.setText(settable(dst), p.value) && r.wrong == nil {
+	if to := settable(dst); (!n.setText(to, p.value) || !n.finite(to)) && r.wrong == nil {
 		r.wrong = &mismatch{path: path, value: p.value, kind: n.kind}
 	}
 }

@@ -47,6 +47,11 @@ func (n *node) setText(dst reflect.Value, s string) bool {
 	return true
 }
 
+// finite reports whether a scalar is no number that JSON, and so a record, cannot say.
+func (n *node) finite(v reflect.Value) bool {
+	return n.kind != decimal || !math.IsNaN(v.Float()) && !math.IsInf(v.Float(), 0)
+}
+
 func setBool(dst reflect.Value, s string) bool {
 	switch strings.ToLower(s) {
 	case "true", "1":
@@ -63,7 +68,10 @@ func setBool(dst reflect.Value, s string) bool {
 func parseTime(s string) (time.Time, bool) {
 	for _, layout := range []string{time.RFC3339Nano, "2006-01-02T15:04:05.999", "2006-01-02T15:04Z", time.DateOnly} {
 		if t, err := time.Parse(layout, s); err == nil {
-			return t.UTC(), true
+			if t = t.UTC(); t.Year() < 0 || t.Year() > 9999 { // by the distance from UTC; records could not hold it
+				return time.Time{}, false
+			}
+			return t, true
 		}
 	}
 	f, err := strconv.ParseFloat(s, 64)
