@@ -14,7 +14,7 @@ func (l *leg) goBack(ctx context.Context) error {
 	case Starting, Refreshing, Done:
 		return l.revert(ctx, l.along(""))
 	case Stopping:
-		return l.stop(ctx)
+		return l.stopAndTurn(ctx)
 	case Reverting:
 		return l.reverting(ctx)
 	case Returning:
@@ -144,8 +144,10 @@ func (l *leg) goHalt(ctx context.Context) error {
 			return l.halt(ctx, l.along(""))
 		}
 		return l.goBack(ctx)
-	case Planned, Staging, Staged, Starting, Stopping:
+	case Planned, Staging, Staged, Starting:
 		return l.goBack(ctx) // of Starting nobody knows whether there is a refresh to be stopped
+	case Stopping:
+		return l.stop(ctx)
 	case Done, RolledBack, Failed:
 	}
 	return nil
@@ -163,15 +165,31 @@ func (l *leg) halt(ctx context.Context, why func(*Rollout)) error {
 }
 
 func (l *leg) stop(ctx context.Context) error {
-	if err := l.observe(ctx); err != nil {
+	if ended, err := l.cancelled(ctx); !ended {
 		return err
-	}
-	if !l.seen.State.Ended() {
-		if l.seen.State == Cancelling {
-			return nil
-		}
-		return l.fleetError("cancel", l.fleet.Cancel(ctx, l.r))
 	}
 	o := l.seen
 	return l.record(ctx, Failed, because(fmt.Sprintf("stopped with %d instances old and %d new: %s", o.Old, o.New, l.r.Reason)))
+}
+
+// stopAndTurn is for a leg that was to stay where it is, until somebody wanted it back.
+func (l *leg) stopAndTurn(ctx context.Context) error {
+	if l.home {
+		return l.stop(ctx)
+	}
+	if ended, err := l.cancelled(ctx); !ended {
+		return err
+	}
+	return l.turn(ctx, because(l.r.Reason))
+}
+
+// cancelled reports whether the refresh has ended, and sees to it that it does.
+func (l *leg) cancelled(ctx context.Context) (bool, error) {
+	if err := l.observe(ctx); err != nil {
+		return false, err
+	}
+	if state := l.seen.State; state.Ended() || state == Cancelling {
+		return state.Ended(), nil
+	}
+	return false, l.fleetError("cancel", l.fleet.Cancel(ctx, l.r))
 }

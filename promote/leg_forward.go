@@ -38,7 +38,9 @@ func (l *leg) goForward(ctx context.Context) error {
 		return l.refreshing(ctx)
 	case Done:
 		return l.guard(ctx)
-	case Stopping, Reverting, Returning:
+	case Stopping:
+		return l.stop(ctx)
+	case Reverting, Returning:
 		return l.goBack(ctx) // as was begun
 	case RolledBack, Failed:
 	}

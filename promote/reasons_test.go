@@ -127,3 +127,19 @@ func TestReasonsForWhoTakesOver(t *testing.T) {
 		})
 	}
 }
+
+// Who aborts while fleets are being stopped where they are gets them back all the same.
+func TestAbortOfWhatIsStopped(t *testing.T) {
+	t.Parallel()
+	s := newStage(t)
+	s.settled(t)
+	s.yard.alarm["2"] = true
+	s.onceSo(func() bool { return s.reasons(t)["canary"].Phase == promote.Stopping }, func() { s.wish(t, promote.Abort, "lunch") })
+	o, err := s.spawn(0, none).promoted(2, func(r *promote.Request) { r.Keep = true })
+	if o.Result != promote.Reverted || !strings.Contains(o.Reason, "alarm web-5xx") {
+		t.Errorf("%+v, %v", o, err)
+	}
+	s.wantFleets(t, "1")
+	s.wantOver(t)
+	s.wantJournal(t)
+}
