@@ -11,6 +11,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -43,6 +44,9 @@ func ToRaw(ctx context.Context, path string, f *os.File) error {
 	// -n: the target is there already, and an unnamed file can only be written to by its descriptor.
 	args := []string{"convert", "-n", "-f", meta.Format, "-O", "raw", "--target-is-zero", "-S", "64k", path, "/dev/fd/3"}
 	if _, err := run(ctx, []*os.File{f}, args...); err != nil {
+		if strings.Contains(err.Error(), "No space left on device") {
+			err = fmt.Errorf("%w: make room on the filesystem of %s", err, filepath.Dir(f.Name()))
+		}
 		return fmt.Errorf("convert %s: %w", path, err)
 	}
 	return nil
