@@ -39,10 +39,14 @@ func (d Drill) Passed() bool { return len(d.Failures) == 0 }
 const drillsPrefix = "drills/" // FLEET/N → Drill
 
 // Drill finds out whether a fleet could go back to what it ran before, without touching it, and puts the answer on record. The
-// error is for what kept it from finding out; it wraps [bake.ErrNotFound] where there is nothing to go back to.
+// error is for what kept it from finding out; it wraps [bake.ErrNotFound] where there is nothing to go back to, and [catalog.ErrMoved] where
+// a promotion is under way in the channel.
 func (p *Promoter) Drill(ctx context.Context, r DrillRequest) (Drill, error) {
 	m := r.Fleet
 	fail := func(err error) (Drill, error) { return Drill{}, fmt.Errorf("drill of %s: %w", m.Name, err) }
+	if err := p.free(ctx, m.Image, r.Channel); err != nil { // what speaks against the way back now is the promotion's doing
+		return fail(err)
+	}
 	to, err := p.before(ctx, RollbackRequest{Name: m.Image, Channel: r.Channel, Fleets: []string{m.Name}})
 	if err != nil {
 		return fail(err)

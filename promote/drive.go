@@ -82,7 +82,7 @@ func (p *Promoter) legs(ctx context.Context, k *kit, latest map[string]Rollout) 
 	return legs, p.reach(ctx, legs)
 }
 
-// reach connects to the fleets. One that is out of reach fails when something is asked of it: the others are not to wait for it.
+// reach connects to the fleets. One that is out of reach fails, or does not, when something is asked of it: the others are not to wait for it.
 func (p *Promoter) reach(ctx context.Context, legs []*leg) error {
 	var all errgroup.Group
 	all.SetLimit(p.c.Workers)
@@ -90,7 +90,7 @@ func (p *Promoter) reach(ctx context.Context, legs []*leg) error {
 		all.Go(func() error {
 			f, err := p.c.Fleet(ctx, l.r.Fleet)
 			if err != nil {
-				f = outOfReach{err}
+				f = distant{func(ctx context.Context) (Fleet, error) { return p.c.Fleet(ctx, l.r.Fleet) }}
 			}
 			l.fleet = f
 			return ctx.Err()
@@ -258,8 +258,11 @@ func (d *drive) cause() string {
 // maxCause is how long a reason is that stands on the record of many fleets.
 const maxCause = 300
 
+// oneLine joins what several errors say in several lines: a reason on record is one.
+func oneLine(s string) string { return strings.ReplaceAll(s, "\n", "; ") }
+
 func brief(s string) string {
-	s = strings.Join(strings.Fields(s), " ")
+	s = strings.Join(strings.Fields(oneLine(s)), " ")
 	if runes := []rune(s); len(runes) > maxCause {
 		return string(runes[:maxCause-1]) + "…"
 	}
@@ -327,12 +330,15 @@ func (d *drive) over() (Outcome, error) {
 		switch {
 		case l.busy || !l.stuck && d.moving(l):
 			return Outcome{}, nil
-		case l.stuck:
+		case l.stuck && (d.failure == nil || !l.settled()):
 			lost = append(lost, l.failure())
 		}
 	}
-	if len(lost) > 0 || d.failure == nil {
-		return Outcome{}, errors.Join(lost...)
+	switch err := errors.Join(lost...); {
+	case d.failure == nil:
+		return Outcome{}, err
+	case err != nil:
+		return Outcome{}, fmt.Errorf("%w\nit does not go on, for %v", err, d.failure) //nolint:errorlint // why it leaves is why it cannot
 	}
 	return d.failed(), nil
 }

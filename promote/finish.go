@@ -78,7 +78,7 @@ func (d *drive) beaten(ctx context.Context, cause error) error {
 
 // failed says how a promotion ended that did not move its channel.
 func (d *drive) failed() Outcome {
-	o := Outcome{Result: Stopped, Reason: d.failure.Error()}
+	o := Outcome{Result: Stopped, Reason: oneLine(d.failure.Error())}
 	var returned, stayed bool
 	for _, l := range d.legs {
 		switch l.r.Phase {

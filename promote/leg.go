@@ -239,7 +239,7 @@ type journalError struct{ err error }
 func (e *journalError) Error() string { return e.err.Error() }
 func (e *journalError) Unwrap() error { return e.err }
 
-func because(reason string) func(*Rollout) { return func(r *Rollout) { r.Reason = reason } }
+func because(reason string) func(*Rollout) { return func(r *Rollout) { r.Reason = oneLine(reason) } }
 
 // notStarted begins the reason of a fleet that was not touched.
 const notStarted = "nothing was started: "
@@ -256,15 +256,3 @@ func (l *leg) fleetError(what string, err error) error {
 	}
 	return fmt.Errorf("%s: %w", what, err)
 }
-
-// outOfReach is a fleet that could not be connected to.
-type outOfReach struct{ err error }
-
-func (f outOfReach) Preflight(context.Context, Query) (Preflight, error) { return Preflight{}, f.err }
-func (f outOfReach) Stage(_ context.Context, r Rollout) (Rollout, error) { return r, f.err }
-func (f outOfReach) Start(_ context.Context, r Rollout) (Rollout, error) { return r, f.err }
-func (f outOfReach) Observe(context.Context, Rollout) (Observation, error) {
-	return Observation{}, f.err
-}
-func (f outOfReach) Cancel(context.Context, Rollout) error   { return f.err }
-func (f outOfReach) Rollback(context.Context, Rollout) error { return f.err }

@@ -247,6 +247,7 @@ type stage struct {
 	deaf       func(key string) bool     // whether the catalog does not answer
 	aliasSet   func()                    // before the alias is set
 	publishing func()                    // before the image is published
+	unreached  func(fleet string) bool   // whether it cannot be connected to
 	aliasErr   error                     // instead of setting it
 	aliasFails func(target string) error // instead of setting it there
 	missing    string                    // target in which the image cannot be had
@@ -307,6 +308,9 @@ func (p *process) promoter() *promote.Promoter {
 		Catalog: p, Clock: p, Driver: p.name, Poll: 20 * time.Second, Publisher: wiredPublisher{p}, Alias: wiredPublisher{p}, Workers: 4,
 		Rules: func(string, promote.Channel) (promote.Rule, error) { return p.rule, nil },
 		Fleet: func(_ context.Context, m promote.Member) (promote.Fleet, error) {
+			if p.unreached != nil && p.unreached(m.Name) {
+				return nil, errors.New("no credentials")
+			}
 			g, ok := p.yard.groups[m.Name]
 			if !ok {
 				return nil, fmt.Errorf("no group %s", m.Name)

@@ -51,8 +51,10 @@ func (p *Promoter) PlanRollback(ctx context.Context, r RollbackRequest) (Plan, e
 		Channel: r.Channel, To: to, By: r.By, At: plan.At, Reason: r.Reason, Back: true, Only: len(r.Fleets) > 0,
 		Waves: together(waves), Targets: targetsOf(waves, r.Targets),
 	}
-	err = p.fill(ctx, &plan, rule)
-	return plan, err
+	if err := p.fill(ctx, &plan, rule); err != nil || len(plan.Refusals) == 0 {
+		return plan, err
+	}
+	return plan, p.free(ctx, r.Name, r.Channel) // it may have begun meanwhile, and what refuses be its refreshes
 }
 
 // together makes one wave of all.
@@ -78,6 +80,10 @@ func (p *Promoter) planAbort(ctx context.Context, r RollbackRequest, a Active) (
 	switch {
 	case a.Final:
 		plan.Refusals = append(plan.Refusals, pro.ID()+": every fleet has arrived, and it is about to end: wait until it has, then roll back")
+	case pro.Back:
+		plan.Refusals = append(plan.Refusals, pro.ID()+" goes back already: watch it, or resume it where its process is dead")
+	case !covers(r.Fleets, pro):
+		plan.Refusals = append(plan.Refusals, pro.ID()+" is under way and can only be taken back as a whole: roll back the channel, or wait until it has ended")
 	case r.To != "" && (pro.From == nil || pro.From.Version != r.To):
 		plan.Refusals = append(plan.Refusals, pro.ID()+" is under way and can only be taken back as a whole: roll back without a version first")
 	}
@@ -89,6 +95,12 @@ func (p *Promoter) planAbort(ctx context.Context, r RollbackRequest, a Active) (
 		}
 	}
 	return plan, nil
+}
+
+// covers reports whether fleets, or all where there are no names, are all that a promotion moves.
+func covers(fleets []string, p Promotion) bool {
+	other := func(m Member) bool { return len(fleets) > 0 && !slices.Contains(fleets, m.Name) }
+	return !slices.ContainsFunc(slices.Concat(p.Waves...), other)
 }
 
 // before returns the version that a rollback leads to. Its version is empty where iibake did not make what was there.
