@@ -150,7 +150,7 @@ func complain(content []byte) string {
 func syntaxHint(complaint string, content []byte, at int) string {
 	start := 1 + bytes.LastIndexByte(content[:at], '\n')
 	line, _, _ := strings.Cut(string(content[start:]), "\n")
-	switch indent := line[:len(line)-len(strings.TrimLeft(line, " \t"))]; {
+	switch indent := line[:len(line)-len(strings.TrimLeft(line, " \t-"))]; {
 	case strings.Contains(indent, "\t"):
 		return "indent with spaces, a tab is not allowed"
 	case strings.Contains(line, "${{") && strings.ContainsAny(complaint, "{[,"):

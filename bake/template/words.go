@@ -53,7 +53,7 @@ func (d *decoder) wrong(n *yaml.Node, f field, typ reflect.Type) {
 	if typ.Kind() == reflect.String && n.Kind == yaml.ScalarNode {
 		hint = fmt.Sprintf("write it in quotes: %s", quote(n.Value))
 	}
-	if typ.Kind() == reflect.Int && n.Kind == yaml.ScalarNode && strings.Trim(n.Value, "0123456789") == "" && n.Value != "" {
+	if typ.Kind() == reflect.Int && n.ShortTag() == "!!str" && strings.Trim(n.Value, "0123456789") == "" && n.Value != "" {
 		hint = "write it without quotes: " + n.Value
 	}
 	d.fail(n, f.subject()+" is "+have, hint)
