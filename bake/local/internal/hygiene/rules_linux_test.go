@@ -77,7 +77,7 @@ func TestWhatEmptyMeans(t *testing.T) {
 	t.Parallel()
 	fine := sandboxtest.Files{
 		"etc/machine-id": "uninitialized\n", "var/lib/dbus/machine-id": "->/etc/machine-id", "root/.bash_history": "->/dev/null", "home/ada/.x_history": "", "var/log/journal/": "",
-		"var/log/lastlog": "", "var/log/link": "->/x", "var/lib/dhcp/": "", "var/lib/cloud/instances/": "", "tmp/": "", "run/": "", "var/cache/dnf/": "", "var/lib/dhcp/none": "",
+		"var/log/lastlog": "", "var/log/link": "->/x", "var/lib/dhcp/folder/": "", "var/lib/cloud/instances/": "", "tmp/": "", "run/": "", "var/cache/dnf/": "", "var/lib/dhcp/none": "",
 	}
 	if got := look(t, fine, nil); len(got) != 0 {
 		t.Errorf("found %q", got)
@@ -142,6 +142,10 @@ func TestKeysAreRecognised(t *testing.T) {
 		{"# -----BEGIN RSA PRIVATE KEY-----\n", false},
 		{"begins later: PuTTY-User-Key-File-2: ssh-rsa\n", false},
 		{"PRIVATE KEY-----\nPRIVATE KEY-----\n", false},
+		{`"-----BEGIN PRIVATE KEY-----\n` + digits[:32], true},
+		{`"-----BEGIN PRIVATE KEY-----\n` + digits[:31], false},
+		{`"-----BEGIN PRIVATE KEY-----` + digits, false},
+		{`x-----BEGIN PRIVATE KEY-----\n` + digits, false},
 		{"-----BEGIN \nPRIVATE KEY-----\n", false},
 	} {
 		want := []string{}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -127,6 +128,22 @@ func TestOutputKeepsItsEnd(t *testing.T) {
 					t.Fatalf("%s: line %d of %d is shown: %v", mode, i, lines, shown)
 				}
 			}
+		}
+	}
+}
+
+// TestInterruptedTasksShowNoOutput: of a task that ended because the user wanted it to, whichever program says so, nothing is shown.
+func TestInterruptedTasksShowNoOutput(t *testing.T) {
+	t.Parallel()
+	for text, shown := range map[string]bool{"x: context canceled": false, "qemu: signal received": false, "signal: killed": true, "context deadline exceeded": true} {
+		got := told(t, ui.Options{Mode: ui.Plain}, func(r ui.Reporter) {
+			for _, e := range []bake.Event{{Kind: bake.EventStart}, {Kind: bake.EventLog, Text: "output"}, {Kind: bake.EventFail, Text: text}} {
+				e.Image, e.Task = "web", "step"
+				r.Report(e)
+			}
+		})
+		if slices.Contains(got, "web: | output") != shown {
+			t.Errorf("%s: got %q", text, got)
 		}
 	}
 }
