@@ -56,11 +56,14 @@ func (p *Publisher) settled(ctx context.Context, f func() error) error {
 	return p.until(ctx, p.c.Clock.Now().Add(settleTime), notThere, f)
 }
 
+// busy reports whether EBS direct has as many calls to work on as it takes at once: the client does not count that as throttling.
+func busy(err error) bool { return codeOf(err) == "ConcurrentLimitExceededException" }
+
 // until calls f as long as its error is passing and there is time left, and returns its last error.
 func (p *Publisher) until(ctx context.Context, end time.Time, passing func(error) bool, f func() error) error {
 	for {
 		err := f()
-		if err == nil || !passing(err) || !p.c.Clock.Now().Before(end) {
+		if err == nil || !passing(err) && !busy(err) || !p.c.Clock.Now().Before(end) {
 			return explain(err)
 		}
 		if cause := p.c.Clock.Sleep(ctx, settlePoll); cause != nil {

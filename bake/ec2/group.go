@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	ec2types "github.com/aws/aws-sdk-go-v2/service/ec2/types"
@@ -75,7 +76,8 @@ func merged(all []map[string]bake.Artifact) map[string]bake.Artifact {
 	return one
 }
 
-// groups opens the targets, and puts them together by their endpoints.
+// groups opens the targets, and puts them together by their endpoints and partitions: between those of AWS, as China's and that of the rest, nothing
+// can be copied or shared.
 func (j job) groups(ctx context.Context, names []string) (all []*group, err error) {
 	if j.known, err = j.artifacts.Of(ctx, j.img.Ref); err != nil {
 		return nil, err
@@ -85,13 +87,26 @@ func (j job) groups(ctx context.Context, names []string) (all []*group, err erro
 		return nil, err
 	}
 	for _, t := range opened {
-		i := slices.IndexFunc(all, func(g *group) bool { return g.members[0].Endpoint == t.Endpoint })
+		i := slices.IndexFunc(all, func(g *group) bool {
+			one := g.members[0]
+			return one.Endpoint == t.Endpoint && partition(one.Region) == partition(t.Region)
+		})
 		if i < 0 {
 			i, all = len(all), append(all, &group{job: j})
 		}
 		all[i].members = append(all[i].members, &member{Target: t})
 	}
 	return all, nil
+}
+
+// partition names the part of AWS that a region is in, by how the names of its regions begin.
+func partition(region string) string {
+	for _, prefix := range []string{"cn-", "us-gov-", "us-iso", "eu-isoe-", "eusc-"} {
+		if strings.HasPrefix(region, prefix) {
+			return prefix
+		}
+	}
+	return ""
 }
 
 // find returns what the targets can launch.
@@ -240,6 +255,14 @@ func (g *group) provide(ctx context.Context, at *target.Target, source *bake.Art
 	return g.artifact(at, img), g.share(ctx, at, img, accounts)
 }
 
+// admission says what may keep an account from an image that was shared with it. AWS does not tell: it hides the image.
+func admission(m *member, made []bake.Artifact) string {
+	if len(made) == 0 || made[0].Account == m.Account {
+		return ""
+	}
+	return ", where Allowed AMIs, if they are on, have to admit account " + made[0].Account
+}
+
 // confirm waits until a member sees the image.
 func (g *group) confirm(ctx context.Context, m *member, made []bake.Artifact) error {
 	end := g.c.Clock.Now().Add(seenTime)
@@ -249,7 +272,7 @@ func (g *group) confirm(ctx context.Context, m *member, made []bake.Artifact) er
 		}
 		err := g.see(ctx, m, slices.Concat(g.known, made))
 		if err == nil && !m.ready {
-			err = fmt.Errorf("target %s: image %s cannot be used in %s: %w", m.Name, g.img.Ref, place(m.Target), errUnseen)
+			err = fmt.Errorf("target %s: image %s cannot be used in %s%s: %w", m.Name, g.img.Ref, place(m.Target), admission(m, made), errUnseen)
 		}
 		return err
 	})

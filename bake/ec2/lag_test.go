@@ -197,3 +197,48 @@ func TestAnIntentOfTomorrow(t *testing.T) {
 	}
 	w.leaves("eu-west-1")
 }
+
+// EBS direct takes so many calls at once.
+func TestTooManyCallsAtOnce(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, `
+version: 1
+rules:
+- match: { service: ebs, every: 3, times: 6 }
+  do: { error: { code: ConcurrentLimitExceededException, message: "You have reached the limit for concurrent API requests." } }
+`)
+	_, err := w.process(nil, nil).Publish(t.Context(), chaosImage(w), chaosTemplate(), chaosTargets())
+	ok(t, err)
+	w.leaves("eu-west-1", "us-east-1")
+}
+
+// Between partitions nothing is copied and nothing shared: each gets an upload.
+func TestPartitions(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, "")
+	got, err := w.process(nil, nil).Publish(t.Context(), chaosImage(w), chaosTemplate(), []string{"eu", "cn"})
+	ok(t, err)
+	made := w.made()
+	if count(made, "RegisterImage") != 2 || count(made, "CopyImage") != 0 || count(made, "ModifyImageAttribute") != 0 || got["cn"].Account == home {
+		t.Errorf("%v, calls %v", got, made)
+	}
+}
+
+// An account that is shown nothing of what was shared with it may admit images of some accounts only.
+func TestNotAdmitted(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, "")
+	through := func(next http.RoundTripper) http.RoundTripper {
+		blind := hide(`(?s)<item><blockDeviceMapping>.*</item>|<imagesSet>.*</imagesSet>`, 1000)(next)
+		return roundTripper(func(r *http.Request) (*http.Response, error) {
+			if strings.Contains(r.Header.Get("Authorization"), other) {
+				return blind.RoundTrip(r)
+			}
+			return next.RoundTrip(r)
+		})
+	}
+	_, err := w.process(through, nil).Publish(t.Context(), chaosImage(w), chaosTemplate(), []string{"eu", "eu-other"})
+	if err == nil || !strings.Contains(err.Error(), "Allowed AMIs") || !strings.Contains(err.Error(), home) {
+		t.Errorf("got %v", err)
+	}
+}

@@ -86,13 +86,14 @@ func (w *world) Sleep(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// specs are the targets of the world: two regions of one account, and a region of each other one.
+// specs are the targets of the world: two regions of one account, a region of each other one, and one of another partition.
 func specs() []target.Spec {
 	all := []target.Spec{
 		{Name: "eu", Region: "eu-west-1", AccessKey: home},
 		{Name: "us", Region: "us-east-1", AccessKey: home},
 		{Name: "eu-other", Region: "eu-west-1", AccessKey: other},
 		{Name: "us-third", Region: "us-east-1", AccessKey: third},
+		{Name: "cn", Region: "cn-north-1", AccessKey: "222233334444"},
 	}
 	for i := range all {
 		all[i].Endpoint = "http://localhost"

@@ -203,9 +203,15 @@ func few(ids []string) string {
 	return fmt.Sprintf("%s and %d more", strings.Join(ids[:shown], ", "), len(ids)-shown)
 }
 
+// maxAlarms is how many alarms a refresh can have.
+const maxAlarms = 10
+
 // alarmed refuses alarms by which a refresh would fail at once, or that nobody hears.
 func (l *look) alarmed() []string {
 	var all []string
+	if n := len(l.s.Alarms); n > maxAlarms && !l.isRollback() {
+		all = append(all, fmt.Sprintf("the fleet has %d alarms, and AWS takes %d: put some of them together in a composite alarm", n, maxAlarms))
+	}
 	for _, name := range l.s.Alarms {
 		state, ok := l.alarms[name]
 		switch {

@@ -126,6 +126,12 @@ func cases() map[string]against {
 		"no alarm": {2, func(_ *world, s *promote.Strategy, _ *promote.Query) {
 			s.Alarms = []string{"web-5xx"}
 		}, []string{"no alarm web-5xx"}},
+		"too many alarms": {2, func(w *world, s *promote.Strategy, _ *promote.Query) {
+			for i := range 11 {
+				s.Alarms = append(s.Alarms, "web-"+strconv.Itoa(i))
+				w.alarm(s.Alarms[i], cwtypes.StateValueOk)
+			}
+		}, []string{"11 alarms", "AWS takes 10", "composite alarm"}},
 		"an alarm": {2, func(w *world, s *promote.Strategy, _ *promote.Query) {
 			w.alarm("web-5xx", cwtypes.StateValueAlarm)
 			s.Alarms = []string{"web-5xx"}
