@@ -32,7 +32,7 @@ func on(resources []string, actions ...string) []Permission {
 // where bounds permissions by a condition.
 func where(operator, key, value string, permissions []Permission) []Permission {
 	for i := range permissions {
-		permissions[i].when = map[string]map[string]string{operator: {key: value}} //nolint:gosec // no credential: a condition
+		permissions[i].when = map[string]map[string]string{operator: {key: value}}
 	}
 	return permissions
 }
