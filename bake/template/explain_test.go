@@ -17,7 +17,7 @@ func TestExplain(t *testing.T) {
 	for key, want := range map[string]template.Entry{
 		"catalog": {
 			File: template.ProjectFile, Key: "catalog", Type: "text", Default: ".iibake",
-			Doc: "where the record of all images is kept: a folder, or s3://bucket/prefix",
+			Doc: "where the record of all images is kept: a folder, or s3://bucket/prefix for one that machines share; disks stay where they were baked",
 		},
 		"fleets.refresh.soak": {
 			File: template.ProjectFile, Key: "fleets.NAME.refresh.soak", Type: "duration up to 2d", Example: "10m",

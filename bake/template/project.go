@@ -10,7 +10,7 @@ import (
 // Project is iibake.yaml, complete, and the image templates that it names. Its tags are explained in bake/template.go.
 type Project struct {
 	Version   int                `yaml:"version" required:"true" enum:"1" doc:"version of the file format"`
-	Catalog   string             `yaml:"catalog" default:".iibake" doc:"where the record of all images is kept: a folder, or s3://bucket/prefix for one that many machines share; blocks of disks stay on the machine that baked them"`
+	Catalog   string             `yaml:"catalog" default:".iibake" doc:"where the record of all images is kept: a folder, or s3://bucket/prefix for one that machines share; disks stay where they were baked"`
 	Store     string             `yaml:"store" example:".iibake/store" doc:"folder of the disks' blocks; the folder store in the catalog if absent"`
 	Templates []string           `yaml:"templates" required:"true" example:"images/*.yaml" doc:"image templates, by patterns of paths in the repository"`
 	Targets   map[string]Target  `yaml:"targets" keys:"name" example:"{ eu: { region: eu-west-1 } }" doc:"places where images are published and run"`

@@ -62,7 +62,7 @@ func setUpVerbs(above string, verbs []*cli.Command) {
 func globalFlags() []cli.Flag {
 	return []cli.Flag{
 		&cli.StringFlag{Name: "dir", Aliases: []string{"C"}, Value: ".", Usage: "the project is in `FOLDER` or above it"},
-		&cli.StringFlag{Name: "catalog", EnvVars: []string{"IIBAKE_CATALOG"}, Usage: "use the catalog in `FOLDER`, whatever iibake.yaml says"},
+		&cli.StringFlag{Name: "catalog", EnvVars: []string{"IIBAKE_CATALOG"}, Usage: "use the catalog at `PLACE`, a folder or s3://bucket/prefix, whatever iibake.yaml says"},
 		&cli.StringFlag{
 			Name: "progress", Value: ui.Auto, EnvVars: []string{"IIBAKE_PROGRESS"}, Usage: "show progress as `KIND`: auto, bars, plain, json or none",
 			Action: oneOf("progress", ui.Auto, ui.Bars, ui.Plain, ui.JSON, ui.None),
