@@ -157,8 +157,8 @@ func smallDisk(t *testing.T) []byte {
 	script := `cp /bin/busybox bin/busybox
 		for a in sh cat echo mkdir rm chmod sleep touch true false sync ln dd head ls; do ln -s busybox bin/$a; done
 		echo root:x:0:0:root:/root:/bin/sh > etc/passwd; echo root:x:0: > etc/group; echo 'root:*:19000::::::' > etc/shadow; chmod 600 etc/shadow
-		mkfs.ext4 -q -d . ` + out + ` 64M`
-	cmd := exec.CommandContext(t.Context(), "sh", "-ec", script)
+		mkfs.ext4 -q -d . "$1" 64M`
+	cmd := exec.CommandContext(t.Context(), "sh", "-ec", script, "sh", out)
 	cmd.Dir = root
 	if b, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, b)
