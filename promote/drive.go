@@ -196,7 +196,7 @@ func (d *drive) bear(what task, err error) error {
 	if d.trouble[what].on(d.c.Clock.Now(), d.c.Patience/2) >= d.c.Patience {
 		return err
 	}
-	d.view.Reason = brief(err.Error()) + "; it is tried again"
+	d.view.Reason = d.trouble[what].say(err) + "; it is tried again"
 	d.tell()
 	return nil
 }

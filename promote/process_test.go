@@ -89,7 +89,7 @@ func (p *process) killed() bool {
 func (p *process) ask(key string, f func() error) error {
 	return p.call(func() error {
 		if p.deaf != nil && p.deaf(key) {
-			return errDeaf
+			return fmt.Errorf("%w (request %d)", errDeaf, p.calls)
 		}
 		return f()
 	})

@@ -83,8 +83,11 @@ func (l *leg) progress() FleetProgress {
 		}
 	case Planned, Staging, Staged, Starting, Refreshing, Stopping:
 	}
+	if l.err == nil {
+		l.unwell.over()
+	}
 	if l.err != nil && f.Ended.IsZero() {
-		f.Reason = fmt.Sprintf("%v; it is tried again", l.err)
+		f.Reason = l.unwell.say(l.err) + "; it is tried again"
 		if l.stuck {
 			f.Reason = fmt.Sprintf("%v; it was tried for %s", l.err, l.unwell.lasted.Round(time.Second))
 		}

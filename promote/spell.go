@@ -7,6 +7,15 @@ import "time"
 type spell struct {
 	seen   time.Time // when it was last seen; zero: all is well
 	lasted time.Duration
+	text   string // of its first error: with each try the words of AWS differ in the name of the request, which is no news
+}
+
+// say returns what to tell people of an error for which it is amiss.
+func (s *spell) say(err error) string {
+	if s.text == "" {
+		s.text = brief(err.Error())
+	}
+	return s.text
 }
 
 // on is told that it is amiss now, and returns for how long it has been.

@@ -27,16 +27,26 @@ func TestWhatErrorsSay(t *testing.T) {
 		is     error
 		want   string
 	}{
-		"looking": {denied("DescribeImages", "ec2:DescribeImages"), true, target.ErrDenied,
-			"look for IMAGE: look in eu-west-1 of account 111122223333: permission denied: ec2:DescribeImages" + fmt.Sprintf(ci, "ec2:DescribeImages")},
-		"looking first": {denied("DescribeImages", "ec2:DescribeImages"), false, target.ErrDenied,
-			"publish IMAGE: look in eu-west-1 of account 111122223333: permission denied: ec2:DescribeImages" + fmt.Sprintf(ci, "ec2:DescribeImages")},
-		"uploading": {denied("StartSnapshot", "ebs:StartSnapshot"), false, target.ErrDenied,
-			"publish IMAGE: snapshot in eu-west-1 of account 111122223333: permission denied: ebs:StartSnapshot" + fmt.Sprintf(ci, "ebs:StartSnapshot")},
-		"a block": {"version: 1\nrules:\n- match: { operation: PutSnapshotBlock }\n  do: { throttle: true }\n", false, target.ErrThrottled,
-			"publish IMAGE: snapshot in eu-west-1 of account 111122223333: block N: the account is asked too much: ebs:PutSnapshotBlock: "},
-		"registering": {denied("RegisterImage", "ec2:RegisterImage"), false, target.ErrDenied,
-			"publish IMAGE: register SNAPSHOT in eu-west-1 of account 111122223333: permission denied: ec2:RegisterImage" + fmt.Sprintf(ci, "ec2:RegisterImage")},
+		"looking": {
+			denied("DescribeImages", "ec2:DescribeImages"), true, target.ErrDenied,
+			"look for IMAGE: look in eu-west-1 of account 111122223333: permission denied: ec2:DescribeImages" + fmt.Sprintf(ci, "ec2:DescribeImages"),
+		},
+		"looking first": {
+			denied("DescribeImages", "ec2:DescribeImages"), false, target.ErrDenied,
+			"publish IMAGE: look in eu-west-1 of account 111122223333: permission denied: ec2:DescribeImages" + fmt.Sprintf(ci, "ec2:DescribeImages"),
+		},
+		"uploading": {
+			denied("StartSnapshot", "ebs:StartSnapshot"), false, target.ErrDenied,
+			"publish IMAGE: snapshot in eu-west-1 of account 111122223333: permission denied: ebs:StartSnapshot" + fmt.Sprintf(ci, "ebs:StartSnapshot"),
+		},
+		"a block": {
+			"version: 1\nrules:\n- match: { operation: PutSnapshotBlock }\n  do: { throttle: true }\n", false, target.ErrThrottled,
+			"publish IMAGE: snapshot in eu-west-1 of account 111122223333: block N: the account is asked too much: ebs:PutSnapshotBlock: ",
+		},
+		"registering": {
+			denied("RegisterImage", "ec2:RegisterImage"), false, target.ErrDenied,
+			"publish IMAGE: register SNAPSHOT in eu-west-1 of account 111122223333: permission denied: ec2:RegisterImage" + fmt.Sprintf(ci, "ec2:RegisterImage"),
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

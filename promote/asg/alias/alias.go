@@ -50,19 +50,23 @@ func (p Parameters) Set(ctx context.Context, parameter string, artifacts map[str
 	group.SetLimit(parallel)
 	for i, place := range places {
 		group.Go(func() error {
-			t, err := p.c.Target(ctx, place)
-			if err != nil {
-				failures[i] = err // names the target
-				return nil
-			}
-			if err := p.set(ctx, t, parameter, artifacts[place].AMI); err != nil {
-				failures[i] = fmt.Errorf("parameter %s in %s of account %s: %w", parameter, t.Region, t.Account, target.Terse(err))
-			}
+			failures[i] = p.setIn(ctx, place, parameter, artifacts[place].AMI)
 			return nil
 		})
 	}
 	_ = group.Wait() // each has its own
 	return errors.Join(failures...)
+}
+
+func (p Parameters) setIn(ctx context.Context, place, parameter, ami string) error {
+	t, err := p.c.Target(ctx, place)
+	if err != nil {
+		return err // names the target
+	}
+	if err := p.set(ctx, t, parameter, ami); err != nil {
+		return fmt.Errorf("parameter %s in %s of account %s: %w", parameter, t.Region, t.Account, target.Terse(err))
+	}
+	return nil
 }
 
 func (p Parameters) set(ctx context.Context, t *target.Target, parameter, ami string) error {
