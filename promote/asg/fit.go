@@ -88,39 +88,6 @@ func architecture(a bake.Arch) string {
 	return string(a)
 }
 
-// roots refuses a group whose root volumes cannot be replaced: AWS wants an image in every override, and images with one volume.
-func (l *look) roots() []string {
-	if l.s.Kind != promote.ReplaceRootVolume {
-		return nil
-	}
-	named := slices.ContainsFunc(l.places, func(p place) bool { return p.image != "" })
-	for _, p := range l.places {
-		if !p.base && p.image == "" {
-			named = false
-		}
-	}
-	var all []string
-	if !named {
-		all = append(all, "strategy replace_root_volume needs a mixed instances policy whose every override names an image: name them, or use strategy rolling")
-	}
-	for _, ami := range []string{l.q.Artifact.AMI} {
-		if n := volumes(l.images[ami]); n > 1 {
-			all = append(all, fmt.Sprintf("strategy replace_root_volume needs an image with one volume, and %s has %d: use strategy rolling", ami, n))
-		}
-	}
-	return all
-}
-
-func volumes(img ec2types.Image) int {
-	n := 0
-	for _, m := range img.BlockDeviceMappings {
-		if m.Ebs != nil {
-			n++
-		}
-	}
-	return n
-}
-
 // notes says what is no reason to refuse, and worth knowing.
 func (l *look) notes() []string {
 	all := l.otherRoots()

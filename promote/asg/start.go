@@ -64,9 +64,14 @@ func (f *Fleet) start(ctx context.Context, r promote.Rollout) (string, error) {
 
 // begin calls for the refresh. When the answer was lost on the way, and the call made again, it is there already.
 func (f *Fleet) begin(ctx context.Context, r promote.Rollout, g *group, wanted config) (string, error) {
-	out, err := target.AutoScaling(f.t).StartInstanceRefresh(ctx, &autoscaling.StartInstanceRefreshInput{
+	in := &autoscaling.StartInstanceRefreshInput{
 		AutoScalingGroupName: &f.m.Group, DesiredConfiguration: wanted.desired(), Strategy: strategyOf(r), Preferences: preferencesOf(r, g.desired()),
-	})
+	}
+	out, err := target.AutoScaling(f.t).StartInstanceRefresh(ctx, in)
+	if r.Back && in.Strategy == astypes.RefreshStrategyReplaceRootVolume && hasCode(err, "ValidationError") && !notYet(err) {
+		in.Strategy = astypes.RefreshStrategyRolling // of a mixture AWS may replace no volumes: then the way back is by other instances
+		out, err = target.AutoScaling(f.t).StartInstanceRefresh(ctx, in)
+	}
 	if err == nil {
 		return aws.ToString(out.InstanceRefreshId), nil
 	}
