@@ -118,8 +118,8 @@ const (
 // keyMarks are texts that every private key has one of.
 func keyMarks() [][]byte { return [][]byte{[]byte(pemMark), []byte(puttyMark)} }
 
-// hasKey reports whether a private key begins on one of the lines: OpenSSL's and OpenSSH's look alike. It may be indented, as in YAML, or
-// stand in the quotes of JSON with its lines in one.
+// hasKey reports whether a private key begins on one of the lines: OpenSSL's and OpenSSH's look alike. It may be indented, as in YAML, where all
+// of it is there, or stand in the quotes of JSON with its lines in one.
 func hasKey(content []byte) bool {
 	if bytes.HasPrefix(content, []byte(puttyMark)) {
 		return true
@@ -131,13 +131,34 @@ func hasKey(content []byte) bool {
 		}
 		line := before[bytes.LastIndexByte(before, '\n')+1:]
 		if prefix, _, ok := bytes.Cut(line, []byte("-----BEGIN ")); ok {
-			prefix = bytes.TrimLeft(prefix, " \t")
-			if len(prefix) == 0 && bytes.ContainsAny(after[:min(2, len(after))], "\r\n") || bytes.HasSuffix(prefix, []byte{'"'}) && quotedKey(after) {
+			ends := bytes.ContainsAny(after[:min(2, len(after))], "\r\n")
+			indented := len(bytes.TrimLeft(prefix, " \t")) == 0
+			switch {
+			case len(prefix) == 0 && ends, indented && ends && wholeKey(after), bytes.HasSuffix(prefix, []byte{'"'}) && quotedKey(after):
 				return true
 			}
 		}
 		content = after
 	}
+}
+
+// wholeKey reports whether a text goes on as a key does to its end, line by line. The examples in the texts of programs, cloud-init's among them,
+// leave out what would make them one.
+func wholeKey(after []byte) bool {
+	digits := 0
+	for line := range bytes.Lines(after) {
+		line = bytes.TrimSpace(line)
+		switch _, err := base64.RawStdEncoding.DecodeString(strings.TrimRight(string(line), "=")); {
+		case bytes.HasPrefix(line, []byte("-----END ")):
+			return digits > 0
+		case len(line) == 0, bytes.Contains(line, []byte(": ")): // the headers of an encrypted one
+		case err != nil:
+			return false
+		default:
+			digits += len(line)
+		}
+	}
+	return false
 }
 
 // quotedKey reports whether a text goes on as a key does in quotes: with an end of line that is written out, and digits of base 64. What a

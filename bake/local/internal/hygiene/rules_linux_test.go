@@ -125,8 +125,11 @@ func TestKeysAreRecognised(t *testing.T) {
 		{"-----BEGIN ENCRYPTED PRIVATE KEY-----\n" + digits, true},
 		{"-----BEGIN EC PRIVATE KEY-----\n", true},
 		{"bag attributes\n\n-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\n", true},
-		{"write_files:\n  - content: |\n      -----BEGIN RSA PRIVATE KEY-----\n      " + digits, true},
-		{"\t-----BEGIN RSA PRIVATE KEY-----\n\t" + digits, true},
+		{"write_files:\n  - content: |\n      -----BEGIN RSA PRIVATE KEY-----\n      " + digits + "      " + digits + "      -----END RSA PRIVATE KEY-----\n", true},
+		{"\t-----BEGIN RSA PRIVATE KEY-----\r\n\tProc-Type: 4,ENCRYPTED\r\n\t\r\n\t" + digits + "\t-----END RSA PRIVATE KEY-----\r\n", true},
+		{"    rsa_private: |\n      -----BEGIN RSA PRIVATE KEY-----\n      " + digits + "      ...\n      -----END RSA PRIVATE KEY-----\n", false}, // in cloud-init
+		{"  -----BEGIN RSA PRIVATE KEY-----\n  -----END RSA PRIVATE KEY-----\n", false},
+		{"  -----BEGIN RSA PRIVATE KEY-----\n  " + digits, false}, // no end
 		{`{"type": "service_account", "private_key": "-----BEGIN PRIVATE KEY-----\n` + strings.TrimSpace(digits) + `\n-----END PRIVATE KEY-----\n"}`, true},
 		{`KEY="-----BEGIN PRIVATE KEY-----\r\n` + digits, true},
 		{"PuTTY-User-Key-File-2: ssh-rsa\n", true},
