@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -69,7 +70,7 @@ func TestSnapshotMakesFewCalls(t *testing.T) {
 		keys, err := s.List(t.Context(), "images/")
 		must(t, err)
 		for i, key := range keys {
-			if body, err := s.Get(t.Context(), key); err != nil || string(body) != fmt.Sprint(i) {
+			if body, err := s.Get(t.Context(), key); err != nil || string(body) != strconv.Itoa(i) {
 				t.Errorf("%s: %q, %v", key, body, err)
 			}
 		}
