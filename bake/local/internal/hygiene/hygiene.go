@@ -48,7 +48,7 @@ const maxShown = 50 // findings in the text of a RefusedError
 
 // Error lists the findings.
 func (r *RefusedError) Error() string {
-	lines := []string{fmt.Sprintf("%v: the image is not clean: %d findings", bake.ErrRefused, len(r.Findings))}
+	lines := []string{fmt.Sprintf("%v: the image is not clean (%d found)", bake.ErrRefused, len(r.Findings))}
 	for i, f := range r.Findings {
 		if i == maxShown {
 			lines = append(lines, fmt.Sprintf("and %d more", len(r.Findings)-i))
