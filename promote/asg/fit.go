@@ -111,9 +111,6 @@ func (l *look) notes() []string {
 		all = append(all, fmt.Sprintf("a first instance that does not boot is noticed by EC2's status checks after about %v, and the refresh goes on after %v: "+
 			"set a longer warmup or checkpoint_delay, or health checks of a load balancer", statusTime, watched(l.s, l.group)))
 	}
-	if slices.ContainsFunc(l.places, func(p place) bool { return p.vague }) {
-		all = append(all, "the group chooses instance types by their attributes: only those that it has now were compared with the image")
-	}
 	for _, p := range l.group.SuspendedProcesses {
 		if aws.ToString(p.ProcessName) == "ReplaceUnhealthy" {
 			all = append(all, "process ReplaceUnhealthy is suspended: instances that fail are not replaced")

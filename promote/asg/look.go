@@ -179,17 +179,13 @@ func (l *look) seeTypes(ctx context.Context) error {
 	return nil
 }
 
-// kinds returns the instance types that the group launches, sorted: those that it names and, where it asks by attributes, those that it has.
+// kinds returns the instance types that the group launches, sorted.
 func (l *look) kinds() []string {
 	var names []string
 	for _, p := range launchingPlaces(l.places) {
 		switch {
 		case p.use.kind != "":
 			names = append(names, p.use.kind)
-		case p.vague:
-			for _, in := range l.group.Instances {
-				names = append(names, aws.ToString(in.InstanceType))
-			}
 		case p.version != nil && p.version.kind != "":
 			names = append(names, p.version.kind)
 		}

@@ -3,6 +3,7 @@ package asg
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -16,7 +17,7 @@ import (
 func (l *look) refusals() []string {
 	var all []string
 	for _, against := range []func() []string{
-		l.state, l.configuration, l.aliases, l.wayBack, l.wayBackAgain, l.image, l.fit, l.rootVolumes, l.busy, l.processes, l.bounds, l.held, l.roots, l.alarmed,
+		l.state, l.configuration, l.aliases, l.wayBack, l.wayBackAgain, l.image, l.fit, l.rootVolumes, l.attributes, l.busy, l.processes, l.bounds, l.weights, l.held, l.roots, l.alarmed,
 	} {
 		all = append(all, against()...)
 	}
@@ -171,6 +172,30 @@ func (l *look) bounds() []string {
 	}
 	return []string{fmt.Sprintf("the group has one instance, and min_healthy %d with max_healthy %d leaves no room to replace it: "+
 		"set max_healthy: 200, so that its successor comes first, or min_healthy: 0", l.s.MinHealthy, l.s.MaxHealthy)}
+}
+
+// weights refuses a group of which one instance is all: AWS documents that it may replace all of such a group at once, whatever shall stay healthy.
+func (l *look) weights() []string {
+	p, n := l.group.MixedInstancesPolicy, l.group.desired()
+	if p == nil || p.LaunchTemplate == nil || n == 0 || l.s.MinHealthy == 0 || l.isRollback() || l.s.Kind == promote.ReplaceRootVolume {
+		return nil
+	}
+	for _, o := range p.LaunchTemplate.Overrides {
+		if w, err := strconv.Atoi(aws.ToString(o.WeightedCapacity)); err == nil && w >= n && w > 1 {
+			return []string{fmt.Sprintf("an instance of type %s has a weight of %d, and the group's desired capacity is %d, so that AWS may replace all instances at once: "+
+				"set a desired capacity above the largest weight, or min_healthy: 0", aws.ToString(o.InstanceType), w, n)}
+		}
+	}
+	return nil
+}
+
+// attributes refuses a group whose instance types are chosen by their attributes: AWS knows neither a desired configuration nor skip matching
+// for it, so that a refresh could not go anywhere.
+func (l *look) attributes() []string {
+	if !slices.ContainsFunc(launchingPlaces(l.places), func(p place) bool { return p.use.vague || p.use.kind == "" && p.version != nil && p.version.vague }) {
+		return nil
+	}
+	return []string{"the group chooses instance types by their attributes, and AWS refreshes no such group to another launch template version: name the instance types"}
 }
 
 // held refuses instances that a refresh would wait an hour for, and fail.

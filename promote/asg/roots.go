@@ -43,6 +43,9 @@ func (l *look) unfit() []string {
 	if l.group.WarmPoolConfiguration != nil {
 		all = append(all, "strategy replace_root_volume is not for a group with a warm pool: use strategy rolling, or remove the pool")
 	}
+	if len(l.group.LoadBalancerNames)+len(l.group.TargetGroupARNs)+len(l.group.TrafficSources) > 0 {
+		all = append(all, "strategy replace_root_volume is not for a group behind a load balancer: use strategy rolling")
+	}
 	config := l.resolved()
 	for _, in := range l.group.Instances {
 		switch {
@@ -66,7 +69,7 @@ func (l *look) unfit() []string {
 
 // launches reports whether a configuration with overrides may launch an instance type.
 func (c config) launches(kind string) bool {
-	return slices.ContainsFunc(c.uses(), func(u use) bool { return u.vague || !u.base && (u.kind == "" || u.kind == kind) })
+	return slices.ContainsFunc(c.uses(), func(u use) bool { return !u.base && (u.kind == "" || u.kind == kind) })
 }
 
 func volumes(img ec2types.Image) int {

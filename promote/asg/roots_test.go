@@ -44,6 +44,9 @@ func TestRootVolumesThatCannotBeReplaced(t *testing.T) {
 		"a warm pool": {func(w *world) tripper {
 			return w.rewrite("<MinSize>", "<WarmPoolConfiguration><MinSize>1</MinSize></WarmPoolConfiguration><MinSize>", 100)
 		}, "warm pool"},
+		"a load balancer": {func(w *world) tripper {
+			return w.rewrite("<MinSize>", "<TargetGroupARNs><member>arn:aws:x</member></TargetGroupARNs><MinSize>", 100)
+		}, "load balancer"},
 		"other types": {func(w *world) tripper {
 			w.update(&autoscaling.UpdateAutoScalingGroupInput{MixedInstancesPolicy: w.policy("1", "t3.medium")})
 			return w.rewrite("", "", 0)

@@ -28,6 +28,7 @@ type version struct {
 	text      string // description
 
 	mappings []ec2types.LaunchTemplateBlockDeviceMapping
+	vague    bool // it asks for instance types by their attributes
 }
 
 // version asks for a version, by number or alias. It returns nil where there is none, or no such template.
@@ -63,7 +64,7 @@ func versionOf(told ec2types.LaunchTemplateVersion) *version {
 	}
 	if told.LaunchTemplateData != nil {
 		v.ami, v.kind = aws.ToString(told.LaunchTemplateData.ImageId), string(told.LaunchTemplateData.InstanceType)
-		v.mappings = told.LaunchTemplateData.BlockDeviceMappings
+		v.mappings, v.vague = told.LaunchTemplateData.BlockDeviceMappings, told.LaunchTemplateData.InstanceRequirements != nil
 	}
 	if parameter, ok := strings.CutPrefix(v.ami, parameterPrefix); ok {
 		v.ami, v.parameter = "", parameter
