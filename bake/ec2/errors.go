@@ -56,8 +56,11 @@ func (p *Publisher) settled(ctx context.Context, f func() error) error {
 	return p.until(ctx, p.c.Clock.Now().Add(settleTime), notThere, f)
 }
 
-// busy reports whether EBS direct has as many calls to work on as it takes at once: the client does not count that as throttling.
-func busy(err error) bool { return codeOf(err) == "ConcurrentLimitExceededException" }
+// busy reports whether AWS takes the same call a little later: EBS direct works on as many at once as it can, which the client does not count as
+// throttling; or a part of EC2 does not know yet that a snapshot is completed.
+func busy(err error) bool {
+	return codeOf(err) == "ConcurrentLimitExceededException" || codeOf(err) == "IncorrectState"
+}
 
 // until calls f as long as its error is passing and there is time left, and returns its last error.
 func (p *Publisher) until(ctx context.Context, end time.Time, passing func(error) bool, f func() error) error {

@@ -212,6 +212,22 @@ rules:
 	w.leaves("eu-west-1", "us-east-1")
 }
 
+// One part of EC2 says that a snapshot is completed, and another one does not know it yet.
+func TestCompletedAndNot(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, `
+version: 1
+rules:
+- match: { operation: RegisterImage, times: 3 }
+  do: { error: { code: IncorrectState, message: "Snapshot 'snap-1' is not 'completed'." } }
+- match: { operation: CopyImage, times: 3 }
+  do: { error: { code: IncorrectState, message: "Snapshot 'snap-1' is not 'completed'." } }
+`)
+	_, err := w.process(nil, nil).Publish(t.Context(), chaosImage(w), chaosTemplate(), chaosTargets())
+	ok(t, err)
+	w.leaves("eu-west-1", "us-east-1")
+}
+
 // Between partitions nothing is copied and nothing shared: each gets an upload.
 func TestPartitions(t *testing.T) {
 	t.Parallel()
