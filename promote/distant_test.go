@@ -45,9 +45,9 @@ func TestOutOfReachOnTheWayBack(t *testing.T) {
 	t.Parallel()
 	s := newStage(t)
 	s.settled(t)
+	s.onceSo(s.replaced("east", "2"), func() { s.away = "east" })
 	s.probing(func(fleet string) error {
 		if fleet == "west" {
-			s.away = "east"
 			return errors.New("the page is blank")
 		}
 		return nil
