@@ -48,7 +48,7 @@ func manPage(app *cli.App) string {
 // roff is a manual page that is being written.
 type roff struct{ strings.Builder }
 
-func (m *roff) line(s string) { m.WriteString(s + "\n") }
+func (m *roff) line(s string) { _, _ = m.WriteString(s + "\n") }
 
 // section begins a section with text, which is roff already.
 func (m *roff) section(title, text string) {

@@ -70,23 +70,29 @@ func TestEnding(t *testing.T) {
 		"forward": {nil, promote.Outcome{Result: promote.Promoted}, promote.Done, "promoted: production holds web:2026.11.22-1-gbbbbbbb"},
 		"alone": {
 			func(p *promote.Promotion) { p.Only = true },
-			promote.Outcome{Result: promote.Promoted}, promote.Done, "promoted: web-canary; production still holds web:2026.11.21-1-gaaaaaaa",
+			promote.Outcome{Result: promote.Promoted},
+			promote.Done, "promoted: web-canary; production still holds web:2026.11.21-1-gaaaaaaa",
 		},
 		"alone, first": {
 			func(p *promote.Promotion) { p.Only, p.From = true, nil },
-			promote.Outcome{Result: promote.Promoted}, promote.Done, "promoted: web-canary; production still holds nothing",
+			promote.Outcome{Result: promote.Promoted},
+			promote.Done, "promoted: web-canary; production still holds nothing",
 		},
 		"back": {
 			func(p *promote.Promotion) { p.Back, p.To.Version = true, "" },
-			promote.Outcome{Result: promote.Promoted}, promote.RolledBack, "went back: production holds nothing",
+			promote.Outcome{Result: promote.Promoted},
+			promote.RolledBack, "went back: production holds nothing",
 		},
 		"turned round": {nil, promote.Outcome{Result: promote.Reverted, Reason: "an alarm\x1b[2J"}, promote.RolledBack, "rolled back: an alarm"},
 		"stopped back": {
 			func(p *promote.Promotion) { p.Back = true },
-			promote.Outcome{Result: promote.Stopped, Reason: "it failed"}, promote.Failed, "stopped: it failed",
+			promote.Outcome{Result: promote.Stopped, Reason: "it failed"},
+			promote.Failed, "stopped: it failed",
 		},
 		"alias left": {
-			nil, promote.Outcome{Result: promote.Promoted, Reason: "the alias was not set"}, promote.Done,
+			nil,
+			promote.Outcome{Result: promote.Promoted, Reason: "the alias was not set"},
+			promote.Done,
 			"promoted: production holds web:2026.11.22-1-gbbbbbbb; the alias was not set",
 		},
 	} {

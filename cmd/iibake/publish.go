@@ -43,7 +43,7 @@ func publishCommand(con *console) *cli.Command {
 				return err
 			}
 			found, err := e.publish.Publish(c.Context, img, targets)
-			if err != nil && c.Context.Err() != nil {
+			if err != nil && c.Err() != nil {
 				e.rep.Close()
 				return withHint(err, "what was sent is kept: iibake publish "+img.String()+" goes on with it, iibake gc --cloud removes it")
 			}
