@@ -201,6 +201,22 @@ func TestEveryMethodTwice(t *testing.T) {
 	}
 }
 
+// A version is known again by its description, however long the names are that stand in it.
+func TestLongNames(t *testing.T) {
+	w := newWorld(t, "")
+	w.addGroup(2)
+	f, r := w.fleet(strategy()), w.rollout(strategy())
+	long := strings.Repeat("x", 63)
+	r.Promotion, r.Fleet.Name, r.To.Name = "y"+long+"@"+long+"#123", long, "y"+long
+	staged, err := f.Stage(t.Context(), r)
+	ok(t, err)
+	w.update(&autoscaling.UpdateAutoScalingGroupInput{LaunchTemplate: spec(w.template, staged.Moves[0].To)})
+	again, err := f.Stage(t.Context(), r)
+	if err != nil || again.Moves[0].From != "1" || again.Moves[0].To != "2" {
+		t.Errorf("got %+v, %v", again.Moves, err)
+	}
+}
+
 // A rollout with the same name in another catalog is another rollout.
 func TestAnotherRollout(t *testing.T) {
 	w := newWorld(t, "")

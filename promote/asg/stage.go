@@ -137,7 +137,7 @@ func (f *Fleet) newVersion(ctx context.Context, r promote.Rollout, v *version, a
 	out, err := target.EC2(f.t).CreateLaunchTemplateVersion(ctx, &ec2.CreateLaunchTemplateVersionInput{
 		LaunchTemplateId: &v.template, SourceVersion: &v.number, ClientToken: aws.String(digest(text, r.ID())),
 		LaunchTemplateData: &ec2types.RequestLaunchTemplateData{ImageId: &ami, BlockDeviceMappings: mappings},
-		VersionDescription: aws.String(fmt.Sprintf("%.*s", maxDescription, text+": "+r.To.String()+author(r))),
+		VersionDescription: aws.String(describe(text, r)),
 	})
 	if err != nil {
 		return "", fmt.Errorf("new version of launch template %s: %w", v.name, lagging(f.recent(r), err))
@@ -186,6 +186,12 @@ func mark(template, from, ami string) string {
 
 // author ends it: it says which rollout made the version first.
 func author(r promote.Rollout) string { return " for " + r.ID() }
+
+// describe returns the description of a version. With long names it is the image that is cut short: beginning and end are what it is found by.
+func describe(text string, r promote.Rollout) string {
+	room := max(0, maxDescription-len(author(r)))
+	return fmt.Sprintf("%.*s", maxDescription, fmt.Sprintf("%.*s", room, text+": "+r.To.String())+author(r))
+}
 
 // stagedFrom returns the version that one with such a description was made of.
 func stagedFrom(text string) (string, bool) {
