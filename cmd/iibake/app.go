@@ -38,7 +38,7 @@ func newApp(con *console) *cli.App {
 			publishCommand(con), promoteCommand(con), watchCommand(con), pauseCommand(con), resumeCommand(con), abortCommand(con),
 			rollbackCommand(con), drillCommand(con), statusCommand(con), iamPolicyCommand(con),
 			channelsCommand(con), historyCommand(con), approveCommand(con), revokeCommand(con),
-			gcCommand(con), verifyCommand(con),
+			gcCommand(con), verifyCommand(con), catalogCommand(con),
 			localCommand(con),
 			completionCommand(con), versionCommand(con), helpCommand(), manCommand(con), guestCommand(con),
 		},
