@@ -43,7 +43,7 @@ func dpkgPackages(status string) []bake.Package {
 	list := []bake.Package{}
 	for _, s := range stanzas(status) {
 		if strings.HasSuffix(s["status"], " installed") {
-			list = append(list, bake.Package{Name: s["package"], Version: s["version"], Arch: s["architecture"]})
+			list = append(list, bake.Package{Name: word(s["package"]), Version: word(s["version"]), Arch: word(s["architecture"])})
 		}
 	}
 	return list
@@ -57,7 +57,7 @@ func parseRPM(out string) []bake.Package {
 	for line := range strings.Lines(out) {
 		f := strings.Split(strings.TrimSpace(line), "\t")
 		if len(f) == 3 && f[0] != "gpg-pubkey" { // rpm keeps trusted keys as packages
-			list = append(list, bake.Package{Name: f[0], Version: f[1], Arch: f[2]})
+			list = append(list, bake.Package{Name: word(f[0]), Version: word(f[1]), Arch: word(f[2])})
 		}
 	}
 	return list
@@ -108,7 +108,19 @@ func isOff(value string) bool {
 
 // archive drops credentials, which addresses of private archives carry: what is read here is recorded.
 func archive(address, suite string, components []string) bake.Archive {
-	return bake.Archive{URL: strings.TrimRight(withoutUser(address), "/"), Suite: suite, Components: components}
+	for i := range components {
+		components[i] = word(components[i])
+	}
+	return bake.Archive{URL: strings.TrimRight(withoutUser(word(address)), "/"), Suite: word(suite), Components: components}
+}
+
+// word returns the first word of a text. What is read here is shown on terminals, and an image must not be able to paint them.
+func word(text string) string {
+	words := strings.FieldsFunc(text, func(r rune) bool { return unicode.IsSpace(r) || !unicode.IsPrint(r) })
+	if len(words) == 0 {
+		return ""
+	}
+	return words[0]
 }
 
 // withoutUser leaves the user and the password away, also where the password keeps the address from being one.
