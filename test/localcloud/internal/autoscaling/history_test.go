@@ -143,12 +143,22 @@ func (h *history) rollBack(*rapid.T) {
 	h.allowed(err)
 }
 
+// ids returns instances of the group, from the records: a request for each would cost more than all the rest.
+func (h *history) ids(chosen func(*state.Member) bool) (ids []string) {
+	_ = h.store.View(region, func(r *state.Region) error {
+		for _, m := range r.Groups.Get(state.Key(account, "g")).Members {
+			if chosen(&m) {
+				ids = append(ids, *m.InstanceId)
+			}
+		}
+		return nil
+	})
+	return ids
+}
+
 // some draws an instance of the group, in any state.
 func (h *history) some(t *rapid.T) string {
-	var ids []string
-	for _, i := range h.group("g").Instances {
-		ids = append(ids, *i.InstanceId)
-	}
+	ids := h.ids(func(*state.Member) bool { return true })
 	if len(ids) == 0 {
 		t.Skip("no instance")
 	}
@@ -494,9 +504,8 @@ func (h *history) rest(t *rapid.T) {
 	h.t, h.refuse, h.dies = t, "", ""
 	_, _ = h.client.DeleteLifecycleHook(h.Context(), &as.DeleteLifecycleHookInput{AutoScalingGroupName: aws.String("g"), LifecycleHookName: aws.String("h")})
 	h.resume(t)
-	for _, i := range h.group("g").Instances {
-		_, err := h.client.SetInstanceProtection(h.Context(), &as.SetInstanceProtectionInput{AutoScalingGroupName: aws.String("g"), InstanceIds: []string{*i.InstanceId}, ProtectedFromScaleIn: aws.Bool(false)})
-		h.allowed(err)
+	if ids := h.ids(func(m *state.Member) bool { return *m.ProtectedFromScaleIn && serves(m) }); len(ids) > 0 {
+		h.world.protect(false, ids...)
 	}
 	h.pass(6 * time.Hour)
 	_ = h.store.View(region, func(r *state.Region) error {

@@ -19,6 +19,7 @@ import (
 
 // model is what a parameter should be: values by version, and which version a label is at.
 type model struct {
+	name   string
 	values []string
 	labels map[string]int
 }
@@ -26,13 +27,14 @@ type model struct {
 // Whatever is put, labelled, unlabelled and deleted: a reference means what a list of values and a map of labels say.
 func TestReferencesMeanWhatWasPut(t *testing.T) {
 	t.Parallel()
+	w, runs := newWorld(t), 0
 	rapid.Check(t, func(rt *rapid.T) {
-		w := newWorld(t)
-		m := &model{labels: map[string]int{}}
+		runs++
+		m := &model{name: fmt.Sprint("/web/ami-", runs), labels: map[string]int{}}
 		acts := map[string]func(*rapid.T){
 			"put": func(rt *rapid.T) {
 				value := rapid.StringMatching(`[a-zü<&" ]{1,6}`).Draw(rt, "value")
-				v, err := w.put("/web/ami", value)
+				v, err := w.put(m.name, value)
 				m.values = append(m.values, value)
 				if err != nil || v != int64(len(m.values)) {
 					rt.Fatalf("version %d %v, want %d", v, err, len(m.values))
@@ -41,11 +43,11 @@ func TestReferencesMeanWhatWasPut(t *testing.T) {
 			"label":   func(rt *rapid.T) { m.label(rt, w) },
 			"unlabel": func(rt *rapid.T) { m.unlabel(rt, w) },
 			"delete": func(rt *rapid.T) {
-				_, err := w.client.DeleteParameter(t.Context(), &awsssm.DeleteParameterInput{Name: aws.String("/web/ami")})
+				_, err := w.client.DeleteParameter(t.Context(), &awsssm.DeleteParameterInput{Name: &m.name})
 				if (err == nil) != (len(m.values) > 0) {
 					rt.Fatal(err)
 				}
-				*m = model{labels: map[string]int{}}
+				*m = model{name: m.name, labels: map[string]int{}}
 			},
 		}
 		for range rapid.IntRange(1, 10).Draw(rt, "steps") {
@@ -58,7 +60,7 @@ func TestReferencesMeanWhatWasPut(t *testing.T) {
 func (m *model) label(rt *rapid.T, w *world) {
 	version := rapid.IntRange(1, 4).Draw(rt, "version")
 	labels := rapid.SliceOfN(rapid.SampledFrom([]string{"live", "old", "9bad", "aws-no", "a b"}), 1, 3).Draw(rt, "labels")
-	out, err := w.client.LabelParameterVersion(w.Context(), &awsssm.LabelParameterVersionInput{Name: aws.String("/web/ami"), ParameterVersion: aws.Int64(int64(version)), Labels: labels})
+	out, err := w.client.LabelParameterVersion(w.Context(), &awsssm.LabelParameterVersionInput{Name: &m.name, ParameterVersion: aws.Int64(int64(version)), Labels: labels})
 	if version > len(m.values) {
 		var e smithy.APIError
 		if !errors.As(err, &e) || e.ErrorCode() != "ParameterVersionNotFound" && e.ErrorCode() != "ParameterNotFound" {
@@ -84,7 +86,7 @@ func (m *model) unlabel(rt *rapid.T, w *world) {
 		return
 	}
 	version, label := rapid.IntRange(1, len(m.values)).Draw(rt, "version"), rapid.SampledFrom([]string{"live", "old"}).Draw(rt, "label")
-	out, err := w.client.UnlabelParameterVersion(w.Context(), &awsssm.UnlabelParameterVersionInput{Name: aws.String("/web/ami"), ParameterVersion: aws.Int64(int64(version)), Labels: []string{label}})
+	out, err := w.client.UnlabelParameterVersion(w.Context(), &awsssm.UnlabelParameterVersionInput{Name: &m.name, ParameterVersion: aws.Int64(int64(version)), Labels: []string{label}})
 	there := m.labels[label] == version
 	if err != nil || there != (len(out.RemovedLabels) == 1) || there != (len(out.InvalidLabels) == 0) {
 		rt.Fatalf("%+v %v", out, err)
@@ -95,9 +97,9 @@ func (m *model) unlabel(rt *rapid.T, w *world) {
 }
 
 func (m *model) compare(rt *rapid.T, w *world) {
-	want := map[string]string{"/web/ami": "ParameterNotFound", "/web/ami:live": "ParameterNotFound", "/web/ami:2": "ParameterNotFound"}
+	want := map[string]string{m.name: "ParameterNotFound", m.name + ":live": "ParameterNotFound", m.name + ":2": "ParameterNotFound"}
 	if n := len(m.values); n > 0 {
-		want = map[string]string{"/web/ami": m.shown(n), "/web/ami:live": m.shown(m.labels["live"]), "/web/ami:2": m.shown(2)}
+		want = map[string]string{m.name: m.shown(n), m.name + ":live": m.shown(m.labels["live"]), m.name + ":2": m.shown(2)}
 	}
 	for _, reference := range slices.Sorted(maps.Keys(want)) {
 		if got := w.get(reference); got != want[reference] {

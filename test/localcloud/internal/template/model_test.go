@@ -46,9 +46,10 @@ func drawVersion(t *rapid.T) string {
 // Whatever is done to a template's versions, their numbers, the default and the latest follow the recorded rules.
 func TestVersionsFollowTheRules(t *testing.T) {
 	t.Parallel()
+	c, runs := newCloud(t), 0
 	rapid.Check(t, func(rt *rapid.T) {
-		c := newCloud(t)
-		id := create(t, c, "web", nano()).LaunchTemplateId
+		runs++
+		id := create(t, c, fmt.Sprint("web-", runs), nano()).LaunchTemplateId
 		m := &versions{counter: 1, standard: 1, kinds: map[int]string{1: "t3.nano"}}
 		acts := map[string]func(*rapid.T){
 			"add": func(rt *rapid.T) {
