@@ -73,7 +73,7 @@ func explain(err error, action string) error {
 	opErr, slow := (*net.OpError)(nil), net.Error(nil)
 	switch {
 	case strings.Contains(err.Error(), getCredentials), strings.Contains(err.Error(), "failed to refresh cached credentials"):
-		return because(err, ErrCredentials, action, "set AWS_PROFILE, or log in: "+innermost(err))
+		return because(err, ErrCredentials, "set AWS_PROFILE, or log in", joined(action, innermost(err)))
 	case errors.As(err, &opErr):
 		return because(err, ErrNetwork, action, short(opErr.Error())+tries(err))
 	case errors.As(err, &slow) && slow.Timeout():

@@ -3,6 +3,7 @@ package target
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"sync"
@@ -87,6 +88,9 @@ func (id *identity) source(ctx context.Context, s *Set, spec Spec) (aws.Credenti
 		load = append(load, config.WithRegion(spec.Region))
 	}
 	c, err := config.LoadDefaultConfig(ctx, load...)
+	if _, unknown := errors.AsType[config.SharedConfigProfileNotExistError](err); unknown {
+		return nil, "", because(err, ErrCredentials, "set AWS_PROFILE to one that there is", short(err.Error()))
+	}
 	if err != nil {
 		return nil, "", Explain(err)
 	}

@@ -126,3 +126,23 @@ func TestTerse(t *testing.T) {
 		t.Error("changed what it need not")
 	}
 }
+
+// Who has no credentials, or asks for those of a profile that is not there, is told what to set.
+func TestWhatIsSaidWithoutCredentials(t *testing.T) {
+	w := newWorld(t, "")
+	for key, value := range map[string]string{
+		"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": "", "AWS_EC2_METADATA_DISABLED": "true",
+		"AWS_CONFIG_FILE": "/dev/null", "AWS_SHARED_CREDENTIALS_FILE": "/dev/null",
+	} {
+		t.Setenv(key, value)
+	}
+	for profile, want := range map[string]string{
+		"": "no valid credentials: set AWS_PROFILE, or log in: sts:GetCallerIdentity: access disabled to EC2 IMDS via client option, " +
+			`or "AWS_EC2_METADATA_DISABLED" environment variable`,
+		"nobody": "no valid credentials: set AWS_PROFILE to one that there is: failed to get shared config profile, nobody",
+	} {
+		t.Setenv("AWS_PROFILE", profile)
+		_, err := target.NewSet([]target.Spec{{Name: "aws", Region: "eu-west-1"}}, w.options()).Get(t.Context(), "aws")
+		wantSaid(t, err, target.ErrCredentials, "target aws: "+want)
+	}
+}
