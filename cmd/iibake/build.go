@@ -145,7 +145,7 @@ func sudoCommand(c *cli.Context, templates []bake.Template, environ []string) st
 	}
 	for _, e := range environ {
 		name, _, _ := strings.Cut(e, "=")
-		if strings.HasPrefix(name, "IIBAKE_") || strings.HasPrefix(name, "GITHUB_") {
+		if strings.HasPrefix(name, "IIBAKE_") || strings.HasPrefix(name, "GITHUB_") || strings.HasPrefix(name, "AWS_") {
 			keep = append(keep, name)
 		}
 	}

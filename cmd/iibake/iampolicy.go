@@ -21,7 +21,8 @@ func iamPolicyCommand(con *console) *cli.Command {
 		Description: "VERB is " + verbList() + "; without one the policy is for all of them. watch, resume and abort need what promote needs,\n" +
 			"revoke what status does, build --publish and gc --cloud what publish does. Resources are those of any region in the account that it is\n" +
 			"given to: narrow them to your groups, launch templates and parameters where others live there, too. Whoever names a role_arn in iibake.yaml\n" +
-			"needs sts:AssumeRole on it besides, and accounts that encrypt snapshots with a key of their own the use of that key.",
+			"needs sts:AssumeRole on it besides, and accounts that encrypt snapshots with a key of their own the use of that key. What the project's\n" +
+			"catalog needs is in it where that is in a bucket.",
 		Action: func(c *cli.Context) error {
 			names, err := operands(c, "VERB...")
 			if err != nil {
@@ -35,6 +36,11 @@ func iamPolicyCommand(con *console) *cli.Command {
 			if err != nil {
 				return err
 			}
+			shared, err := catalogStatements(c, verbs)
+			if err != nil {
+				return err
+			}
+			policy.Statement = append(policy.Statement, shared...)
 			e := json.NewEncoder(con.out)
 			e.SetIndent("", "  ")
 			e.SetEscapeHTML(false)

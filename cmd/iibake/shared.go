@@ -9,11 +9,13 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/urfave/cli/v2"
 
 	"github.com/iibake/iibake/bake/catalog"
 	"github.com/iibake/iibake/bake/catalog/s3"
 	"github.com/iibake/iibake/bake/template"
+	"github.com/iibake/iibake/promote/asg/iam"
 )
 
 // isAddress reports whether a catalog is not in a folder.
@@ -78,6 +80,30 @@ func recordCache() string {
 	return filepath.Join(dir, "iibake", "catalog")
 }
 
+// catalogStatements returns what verbs need of a catalog in a bucket, in a policy.
+func catalogStatements(c *cli.Context, verbs []iam.Verb) ([]iam.Statement, error) {
+	address := c.String("catalog")
+	if address == "" {
+		address = projectNear(c.String("dir")).CatalogAddress()
+	}
+	if !isAddress(address) {
+		return nil, nil
+	}
+	shared, err := s3.New(aws.Config{}, address)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", errUsage, err)
+	}
+	bucket, objects := shared.ARNs()
+	actions := []string{"s3:GetObject"}
+	if !slices.Equal(verbs, []iam.Verb{iam.Status}) {
+		actions = append(actions, "s3:PutObject")
+	}
+	return []iam.Statement{
+		{Sid: "Catalog1", Effect: "Allow", Action: actions, Resource: []string{objects}},
+		{Sid: "Catalog2", Effect: "Allow", Action: []string{"s3:ListBucket"}, Resource: []string{bucket}},
+	}, nil
+}
+
 // bucketCatalog is a catalog in a bucket whose errors say what to do.
 type bucketCatalog struct {
 	catalog.Catalog
@@ -118,7 +144,7 @@ func (b *bucketCatalog) explain(err error) error {
 	case errors.Is(err, s3.ErrBucket):
 		return withHint(err, "the catalog is "+b.raw.String()+", by catalog in iibake.yaml, --catalog or IIBAKE_CATALOG"+endpointNote())
 	case errors.Is(err, s3.ErrDenied):
-		return withHint(err, "a catalog in a bucket needs s3:GetObject and s3:PutObject on its objects, and s3:ListBucket on the bucket")
+		return withHint(err, policyHint)
 	case errors.Is(err, s3.ErrCredentials):
 		return withHint(err, "aws sts get-caller-identity says whose credentials there are")
 	case errors.Is(err, s3.ErrNetwork):

@@ -62,9 +62,14 @@ func explainTransport(err error) error {
 	return err
 }
 
+func (b *bucket) arns() (bucket, objects string) {
+	bucket = "arn:aws:s3:::" + b.name
+	return bucket, bucket + "/" + b.prefix + "*"
+}
+
 // permission names what a call needs.
 func (b *bucket) permission(err error) string {
-	bucket, objects := "arn:aws:s3:::"+b.name, "arn:aws:s3:::"+b.name+"/"+b.prefix+"*"
+	bucket, objects := b.arns()
 	operation := (*smithy.OperationError)(nil)
 	if !errors.As(err, &operation) {
 		return "s3:GetObject and s3:PutObject on " + objects + ", s3:ListBucket on " + bucket

@@ -22,9 +22,10 @@
 // The least that a role needs, with the bucket's name and the prefix, if there is one:
 //
 //	{ "Effect": "Allow", "Action": ["s3:GetObject", "s3:PutObject"], "Resource": "arn:aws:s3:::BUCKET/PREFIX/*" }
-//	{ "Effect": "Allow", "Action": "s3:ListBucket", "Resource": "arn:aws:s3:::BUCKET", "Condition": { "StringLike": { "s3:prefix": "PREFIX/*" } } }
+//	{ "Effect": "Allow", "Action": "s3:ListBucket", "Resource": "arn:aws:s3:::BUCKET" }
 //
-// Who only looks needs no s3:PutObject. Without s3:ListBucket nothing works, for then S3 does not tell a missing key from a forbidden one. Versioning and
+// Who only looks needs no s3:PutObject. Without s3:ListBucket nothing works, for then S3 does not tell a missing key from a
+// forbidden one; nor, for the same reason, with a condition on s3:prefix, which reading a key does not have. Versioning and
 // default encryption change nothing. Object Lock is fine: an object under data/ that moves becomes a new version. A lifecycle rule must not expire
 // objects, though it may expire noncurrent versions. What else speaks S3 will do, if it has conditional writes and lists in the order of names; directory
 // buckets (S3 Express) do not.
@@ -133,6 +134,9 @@ func isBucketName(name string) bool {
 	}
 	return len(name) >= 3 && len(name) <= 63 && !strings.ContainsFunc(name, odd) && strings.Trim(name, "-.") == name
 }
+
+// ARNs returns the names that policies have for the bucket and for the objects of the catalog.
+func (c *Catalog) ARNs() (bucket, objects string) { return c.bucket.arns() }
 
 // String returns the address.
 func (c *Catalog) String() string {
