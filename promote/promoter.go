@@ -22,7 +22,7 @@ type Promoter struct{ c Config }
 type Config struct {
 	Catalog   catalog.Catalog
 	Rules     func(name string, ch Channel) (Rule, error)        // the channel as it is configured, with the fleets that run image name
-	Fleet     func(ctx context.Context, m Member) (Fleet, error) // called for each fleet of a run until it succeeds; nil where there are no fleets
+	Fleet     func(ctx context.Context, m Member) (Fleet, error) // called once for each fleet of a run, and where that fails again with each call; nil where there are no fleets
 	Publisher Publisher                                          // nil where there are no fleets
 	Alias     Alias                                              // nil where nothing outside follows a channel
 	Probe     func(ctx context.Context, m Member, p Probe) error // makes one try of one probe; nil: [Probe.Ask]
