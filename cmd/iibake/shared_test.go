@@ -3,9 +3,13 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
+	"fmt"
 	"maps"
+	"path/filepath"
 	"slices"
 	"strings"
+	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
@@ -13,9 +17,60 @@ import (
 	s3types "github.com/aws/aws-sdk-go-v2/service/s3/types"
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"github.com/iibake/iibake/bake"
 	"github.com/iibake/iibake/bake/catalog"
 	"github.com/iibake/iibake/bake/catalog/s3"
+	"github.com/iibake/iibake/bake/disk"
 )
+
+// TestDiskElsewhere has each stage miss a disk, as it wraps what the store says.
+func TestDiskElsewhere(t *testing.T) {
+	t.Parallel()
+	store, err := disk.Open(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = store.Close() }()
+	_, missing := store.Manifest(t.Context(), bake.DigestOf([]byte("elsewhere")))
+	for _, err := range []error{
+		missing, inStage(errBake, bake.RedactError(fmt.Errorf("web.yaml:3:1: source: %w", missing), []string{"hunter22"})), inStage(errTest, fmt.Errorf("boot: %w", missing)),
+	} {
+		if got := hints(err); len(got) != 1 || got[0] != elsewhereHint {
+			t.Errorf("%v: hints %q", err, got)
+		}
+	}
+}
+
+// TestNoBucketIsNotNothing: views take what is not found for something that was never there; a bucket that is not there is not that.
+func TestNoBucketIsNotNothing(t *testing.T) {
+	t.Parallel()
+	raw, err := s3.New(aws.Config{}, "s3://bucket")
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := &bucketCatalog{raw: raw}
+	for cause, code := range map[error]int{s3.ErrBucket: exitError, s3.ErrDenied: exitRefused, s3.ErrCredentials: exitError, s3.ErrNetwork: exitError} {
+		err := b.explain(fmt.Errorf("get key: %w", cause))
+		if errors.Is(err, bake.ErrNotFound) || errors.Is(err, catalog.ErrNotFound) || errors.Is(err, bake.ErrRefused) || len(hints(err)) != 1 {
+			t.Errorf("%v: hints %q", err, hints(err))
+		}
+		if got := exitCode(t.Context(), err); got != code {
+			t.Errorf("%v: exit code %d, want %d", err, got, code)
+		}
+	}
+	if err := b.explain(catalog.ErrMoved); len(hints(err)) > 0 {
+		t.Errorf("hints %q", hints(err))
+	}
+}
+
+// TestProjectNear finds the folder for what belongs to this machine, with a project and without.
+func TestProjectNear(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	if p := projectNear(dir); p.WorkDir() != filepath.Join(dir, ".iibake") || p.StoreDir() != filepath.Join(dir, ".iibake", "store") {
+		t.Errorf("%s, %s", p.WorkDir(), p.StoreDir())
+	}
+}
 
 // sharedCommands are those of the stories of catalogs in a bucket.
 func sharedCommands() map[string]func(*testscript.TestScript, bool, []string) {
