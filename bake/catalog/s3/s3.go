@@ -15,9 +15,10 @@
 // A conditional write whose answer was lost and that is refused when it is tried again is looked at: whether it is there, byte for byte with a
 // word of its own, tells whether it was ours.
 //
-// Calls: [Catalog.Get] makes one. [Catalog.List] makes one for each thousand keys. A change makes three: read, create the entry, put in place. The first
-// one of a process makes six, for it finds the end of the journal and makes sure of it, and one before which another writer came nine. Changes that goroutines of one
-// process make while one is under way share the next entry. [Catalog.Verify] reads everything. A [Snapshot] reads many keys in few calls.
+// Calls: [Catalog.Get] makes one. [Catalog.List] makes one for each thousand keys. A change makes three: read, create the entry, put in place. The
+// first one of a process makes six, for it finds the end of the journal and makes sure of it, and one before which another writer came makes nine.
+// Changes that goroutines of one process make while one is under way share the next entry. [Catalog.Verify] reads everything. A
+// [Catalog.Snapshot] reads many keys in few calls.
 //
 // The least that a role needs, with the bucket's name and the prefix, if there is one:
 //
