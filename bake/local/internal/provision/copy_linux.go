@@ -37,7 +37,7 @@ func copyTree(root, dir string, c bake.Copy) error {
 	}
 	k := copier{root: root, repo: repo, mode: os.FileMode(c.Mode), owner: who}
 	from := path.Clean(c.From)
-	info, err := repo.Lstat(from)
+	info, err := repo.Stat(from) // what the bake key counts, too: a link that is named stands for what it leads to
 	if err != nil {
 		return err
 	}

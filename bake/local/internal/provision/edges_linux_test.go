@@ -91,27 +91,27 @@ func TestCopyModes(t *testing.T) {
 	}
 }
 
-// TestCopyOfLinks: a link is put right as a file is, and takes the place of a file and the reverse.
+// TestCopyOfLinks: a link below a folder is put right as a file is, and takes the place of a file and the reverse.
 func TestCopyOfLinks(t *testing.T) {
-	b := newBench(t, sandboxtest.Files{"link": "->target one", "file": "content", "broken": "->/nowhere"})
-	const state = "stat -c '%F %u:%g' /l; readlink /l || cat /l"
+	b := newBench(t, sandboxtest.Files{"links/l": "->target one", "file": "content", "broken/l": "->/nowhere"})
+	const state = "stat -c '%F %u:%g' /srv/l; readlink /srv/l || cat /srv/l"
 	link := func(owner string) bake.Step {
-		return bake.Step{Copy: &bake.Copy{From: "link", To: "/l", Owner: owner}}
+		return bake.Step{Copy: &bake.Copy{From: "links/", To: "/srv", Owner: owner}}
 	}
 	b.must(link("root"))
 	b.want(state, "symbolic link 0:0\ntarget one")
-	inode := look(t, b.disk, "stat -c '%i %Z' /l")
+	inode := look(t, b.disk, "stat -c '%i %Z' /srv/l")
 	b.must(link("root"))
-	b.want("stat -c '%i %Z' /l", inode)
+	b.want("stat -c '%i %Z' /srv/l", inode)
 	b.must(link("33"))
 	b.want(state, "symbolic link 33:33\ntarget one")
-	b.must(bake.Step{Copy: &bake.Copy{From: "broken", To: "/l"}})
+	b.must(bake.Step{Copy: &bake.Copy{From: "broken/", To: "/srv"}})
 	b.want(state, "symbolic link 0:0\n/nowhere")
-	b.must(bake.Step{Copy: &bake.Copy{From: "file", To: "/l"}})
+	b.must(bake.Step{Copy: &bake.Copy{From: "file", To: "/srv/l"}})
 	b.want(state, "regular file 0:0\ncontent")
 	b.must(link("root"))
 	b.want(state, "symbolic link 0:0\ntarget one")
-	b.want("ls -A / | grep iibake || true", "")
+	b.want("ls -A /srv | grep iibake || true", "")
 }
 
 // TestCopyRefusesWhatIsNoFile: a pipe in a repository is nothing that git holds, and reading it would wait for ever.
