@@ -44,7 +44,7 @@ type Event struct {
 	Text  string        `json:"text,omitempty"`
 	Done  int64         `json:"done,omitempty"`  // bytes
 	Total int64         `json:"total,omitempty"` // bytes; 0 where it is not known
-	Took  time.Duration `json:"took,omitempty"`  // nanoseconds, of a task that ended
+	Took  time.Duration `json:"took,omitempty"`  // of a task that ended
 	Pos   *Position     `json:"pos,omitempty"`   // the template's line that the event is about
 }
 

@@ -23,7 +23,7 @@ const (
 // UnmarshalText reads a moment.
 func (m *Moment) UnmarshalText(b []byte) error {
 	text := string(b)
-	if t, err := time.Parse(momentLayout, text); err == nil {
+	if t, err := time.Parse(momentLayout, text); err == nil && t.Format(momentLayout) == text {
 		*m = Moment{Date: t.Truncate(day), Minute: minuteOfDay(t)}
 		return nil
 	}

@@ -27,7 +27,7 @@ const (
 
 	durationPattern = `^([0-9]+d|0|\+?(([0-9]+(\.[0-9]*)?|\.[0-9]+)(ns|us|µs|μs|ms|s|m|h))+|-(0+(\.0*)?(ns|us|µs|μs|ms|s|m|h))+)$`
 	sizePattern     = `^\s*\+?[0-9]+\s*(KiB|MiB|GiB|TiB)?\s*$`
-	momentPattern   = `^([0-9]{4}-[0-9]{2}-[0-9]{2} +([01]?[0-9]|2[0-3]):[0-5][0-9]|(Mon|Tue|Wed|Thu|Fri|Sat|Sun) ([01][0-9]|2[0-3]):[0-5][0-9])$`
+	momentPattern   = `^([0-9]{4}-[0-9]{2}-[0-9]{2}|Mon|Tue|Wed|Thu|Fri|Sat|Sun) ([01][0-9]|2[0-3]):[0-5][0-9]$`
 	modePattern     = `^0*[0-7]{1,4}$`
 )
 

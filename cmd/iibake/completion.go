@@ -2,9 +2,7 @@ package main
 
 import (
 	"fmt"
-	"maps"
 	"os"
-	"slices"
 	"strings"
 
 	"github.com/urfave/cli/v2"
@@ -127,7 +125,7 @@ func completeMove(con *console) cli.BashCompleteFunc {
 			return
 		}
 		orFlags(func(*cli.Context) {
-			for _, name := range slices.Sorted(maps.Keys(p.Channels)) {
+			for _, name := range pipeline(p) {
 				_ = con.printf("%s\n", name)
 			}
 		})(c)

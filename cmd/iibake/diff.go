@@ -106,8 +106,15 @@ func diffFields(a, b bake.Image) []fieldChange {
 		}
 	}
 	add("arch", string(a.Arch), string(b.Arch))
-	add("size", ui.Bytes(int64(a.Size)), ui.Bytes(int64(b.Size)))
-	add("stored", ui.Bytes(int64(a.Stored)), ui.Bytes(int64(b.Stored)))
+	addSize := func(name string, a, b bake.Size) {
+		old, now := ui.Bytes(int64(a)), ui.Bytes(int64(b))
+		if a != b && old == now { // in three digits they look alike
+			old, now = fmt.Sprintf("%d bytes", int64(a)), fmt.Sprintf("%d bytes", int64(b))
+		}
+		add(name, old, now)
+	}
+	addSize("size", a.Size, b.Size)
+	addSize("stored", a.Stored, b.Stored)
 	add("template", a.Template, b.Template)
 	add("commit", a.Commit, b.Commit)
 	add("parent", refOf(a.Parent), refOf(b.Parent))

@@ -154,7 +154,7 @@ func (c *console) reportFailure(text string, hints []string) {
 }
 
 func (c *console) writeErrors(p ui.Paint, text string) {
-	place := regexp.MustCompile(`^[^\s:]+:\d+:\d+: `)
+	place := regexp.MustCompile(`^([^\s:]+|[^:]+\.ya?ml):\d+:\d+: `)
 	for line := range strings.Lines(text) {
 		line = ui.Clean(line)
 		switch at := place.FindString(line); {

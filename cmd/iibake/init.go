@@ -25,6 +25,9 @@ func initCommand(con *console) *cli.Command {
 			if err != nil {
 				return err
 			}
+			if len(args) > 1 {
+				return fmt.Errorf("%w: %s: want one folder, got %d", errUsage, c.Command.HelpName, len(args))
+			}
 			files, err := projectFiles(c.String("template"))
 			if err != nil {
 				return err

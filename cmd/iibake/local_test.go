@@ -114,6 +114,8 @@ func TestNewText(t *testing.T) {
 		{"", "a", "a"},
 		{"a", "ab", "b"},
 		{"ab", "ab", ""},
+		{"a\n", "a\na\n", "a\n"}, // lines may be alike
+		{"..", ".....", "..."},
 		{long + "x", (long + "xyz")[500:], "yz"},
 		{"lost", "all else", "all else"},
 	} {

@@ -106,9 +106,12 @@ func wait(ctx context.Context, d time.Duration) bool {
 
 // newText returns what a console shows that it did not show before. Its beginning may have been dropped meanwhile.
 func newText(before, now []byte) []byte {
+	if more, ok := bytes.CutPrefix(now, before); ok {
+		return more
+	}
 	const mark = 256 // bytes by which the end of before is found again
 	end := before[max(0, len(before)-mark):]
-	if i := bytes.LastIndex(now, end); i >= 0 && len(before) > 0 {
+	if i := bytes.LastIndex(now, end); i >= 0 {
 		return now[i+len(end):]
 	}
 	return now

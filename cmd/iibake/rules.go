@@ -1,7 +1,6 @@
 package main
 
 import (
-	"maps"
 	"slices"
 	"strings"
 
@@ -14,7 +13,11 @@ func rulesOf(p *template.Project) func(image string, ch promote.Channel) (promot
 	return func(image string, ch promote.Channel) (promote.Rule, error) {
 		c, ok := p.Channels[string(ch)]
 		if !ok {
-			hint := "iibake.yaml has the channels " + strings.Join(slices.Sorted(maps.Keys(p.Channels)), ", ")
+			var names []string
+			for _, known := range pipeline(p) {
+				names = append(names, string(known))
+			}
+			hint := "iibake.yaml has the channels " + strings.Join(names, ", ")
 			return promote.Rule{}, withHint(notFound("channel "+string(ch)), hint)
 		}
 		return promote.Rule{

@@ -129,10 +129,16 @@ func splitCommand(c *cli.Context) (image string, command []string, err error) {
 	return args[0], command, nil
 }
 
+// leastMemory is what a template has to give a machine, too.
+const leastMemory = 128 * bake.MiB
+
 func machineSpec(con *console, c *cli.Context) (machine.Spec, error) {
 	s := machine.Spec{Arch: bake.Arch(runtime.GOARCH), Firmware: bake.Firmware(c.String("firmware")), Ports: c.IntSlice("port")}
 	if err := s.Memory.UnmarshalText([]byte(c.String("memory"))); err != nil {
 		return s, fmt.Errorf("%w: --memory: %w", errUsage, err)
+	}
+	if s.Memory < leastMemory {
+		return s, fmt.Errorf("%w: --memory %s: want %s or more", errUsage, s.Memory, leastMemory)
 	}
 	for _, p := range s.Ports {
 		if p < 1 || p > 65535 {

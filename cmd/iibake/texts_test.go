@@ -148,6 +148,9 @@ func TestDiffTexts(t *testing.T) {
 	}
 	b := bake.Image{Arch: bake.ARM64, Size: 2 * bake.GiB, Stored: 2 * bake.MiB, Template: "b.yaml", Commit: "abd", Parent: &parent}
 	same(t, "fields", fmt.Sprint(diffFields(a, b)), "[{arch amd64 arm64} {size 1.0 GiB 2.0 GiB} {stored 1.0 MiB 2.0 MiB} {template a.yaml b.yaml} {commit abc abd} {parent  base:1}]")
+	near := a
+	near.Stored += 4 * bake.KiB
+	same(t, "sizes that round alike", fmt.Sprint(diffFields(a, near)), "[{stored 1048576 bytes 1052672 bytes}]")
 	steps := func(titles ...string) (list []bake.StepResult) {
 		for _, title := range titles {
 			list = append(list, bake.StepResult{Title: title})

@@ -38,7 +38,7 @@ func Took(d time.Duration) string {
 		return fmt.Sprintf("%.1fs", d.Seconds())
 	case d < time.Minute-time.Second/2:
 		return fmt.Sprintf("%.0fs", d.Seconds())
-	case d < time.Hour:
+	case d < time.Hour-time.Second/2:
 		d = d.Round(time.Second)
 		return fmt.Sprintf("%dm%02ds", d/time.Minute, d%time.Minute/time.Second)
 	}

@@ -22,7 +22,8 @@ func TestBytes(t *testing.T) {
 func TestTook(t *testing.T) {
 	for d, want := range map[time.Duration]string{
 		0: "0.0s", 44 * time.Millisecond: "0.0s", 8340 * time.Millisecond: "8.3s", 9960 * time.Millisecond: "10s",
-		59700 * time.Millisecond: "1m00s", 72 * time.Second: "1m12s", 59*time.Minute + 59*time.Second: "59m59s", 130 * time.Minute: "2h10m",
+		59700 * time.Millisecond: "1m00s", 72 * time.Second: "1m12s", 59*time.Minute + 59*time.Second: "59m59s",
+		time.Hour - 400*time.Millisecond: "1h00m", time.Hour - time.Second/2: "1h00m", time.Hour - 501*time.Millisecond: "59m59s", 130 * time.Minute: "2h10m",
 	} {
 		if got := ui.Took(d); got != want {
 			t.Errorf("%v: got %q, want %q", d, got, want)
