@@ -130,11 +130,20 @@ func (d *drive) leave(ctx context.Context, cause error) (Outcome, error) {
 	o, unknown := d.channels.Outcome(ctx, d.p)
 	switch {
 	case unknown != nil:
-		return Outcome{}, err
+		return Outcome{}, d.taken(ctx, err)
 	case d.ended: // only letting go of the channel seemed to fail
 		return o, d.verdict(o)
 	}
 	return o, fmt.Errorf("%w: another process ended it: %s: %w", err, o.Result, catalog.ErrMoved)
+}
+
+// taken names who drives the promotion now, where that is why this process leaves: a record that stands where its own should have does not.
+func (d *drive) taken(ctx context.Context, err error) error {
+	a, unknown := d.watch.actives.Get(ctx, d.p.To.Name, d.p.Channel)
+	if unknown != nil || d.watch.actives.driven(ctx, d.p, &a, d.c.Driver) == nil {
+		return err
+	}
+	return d.watch.actives.busy(ctx, d.p, a)
 }
 
 // turn looks at everything once, and does what is to be done. It takes no longer than there is time between two turns: what a fleet that is
