@@ -25,7 +25,7 @@ type Project struct {
 
 // Target is a place where images are published and run: at least one of Endpoint and Region.
 type Target struct {
-	Endpoint string `yaml:"endpoint" anyof:"place" format:"endpoint" example:"local" doc:"local for the embedded cloud, or the address of something that speaks AWS; AWS itself if absent"`
+	Endpoint string `yaml:"endpoint" anyof:"place" format:"endpoint" example:"local" doc:"local for the embedded cloud, or the address of something that speaks AWS; AWS if absent, by AWS_ENDPOINT_URL where that is set"`
 	Region   string `yaml:"region" anyof:"place" format:"region" example:"eu-west-1" doc:"AWS region; eu-west-1 if absent and endpoint is there"`
 	RoleARN  string `yaml:"role_arn" format:"role" example:"arn:aws:iam::111122223333:role/iibake" doc:"role to assume in the account"`
 }

@@ -35,6 +35,10 @@ type identity struct {
 	region      string // of the environment; empty where it has none
 	credentials *aws.CredentialsCache
 	http        *awshttp.BuildableClient
+
+	// What the environment says of endpoints, where the target says nothing: AWS_ENDPOINT_URL, AWS_ENDPOINT_URL_EC2, AWS_USE_FIPS_ENDPOINT and so on.
+	endpoint *string
+	sources  []any
 }
 
 // prove finds the credentials and asks whose they are, once.
@@ -96,6 +100,9 @@ func (id *identity) source(ctx context.Context, s *Set, spec Spec) (aws.Credenti
 	}
 	if trusting, ok := c.HTTPClient.(*awshttp.BuildableClient); ok {
 		id.http = trusting
+	}
+	if spec.Endpoint == "" {
+		id.endpoint, id.sources = c.BaseEndpoint, c.ConfigSources
 	}
 	return c.Credentials, c.Region, nil
 }

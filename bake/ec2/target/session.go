@@ -29,7 +29,7 @@ type Target struct {
 	Name     string // as in iibake.yaml
 	Account  string // twelve digits
 	Region   string
-	Endpoint string // URL; empty for AWS
+	Endpoint string // URL; empty for AWS, or what the environment says of it
 
 	set  *Set
 	spec Spec
@@ -92,7 +92,7 @@ func newTarget(s *Set, spec Spec, id *identity, region string) *Target {
 // config returns what clients are made with.
 func (t *Target) config(timeout time.Duration) aws.Config {
 	c := aws.Config{
-		Region: t.Region, HTTPClient: t.client(timeout), Credentials: t.credentials,
+		Region: t.Region, HTTPClient: t.client(timeout), Credentials: t.credentials, BaseEndpoint: t.id.endpoint, ConfigSources: t.id.sources,
 		Retryer: func() aws.Retryer { return newRetryer(t) },
 	}
 	if t.Endpoint != "" {

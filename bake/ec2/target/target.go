@@ -23,7 +23,7 @@ import (
 // Spec is a target as iibake.yaml has it: a region of an account, and how to get there.
 type Spec struct {
 	Name      string
-	Endpoint  string // URL; empty for AWS
+	Endpoint  string // URL; empty for AWS, or what the environment says of it
 	Region    string // empty for that of the environment
 	RoleARN   string // role to assume; empty for the credentials as they are
 	AccessKey string // of a cloud on this machine, which has no secrets; empty for the credentials of the environment

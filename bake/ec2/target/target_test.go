@@ -325,6 +325,40 @@ func TestTheEnvironment(t *testing.T) {
 	}
 }
 
+// What the environment says of endpoints holds for targets that say nothing of theirs: in private networks, or under FIPS.
+func TestEndpointsOfTheEnvironment(t *testing.T) {
+	for key, value := range map[string]string{
+		"AWS_ACCESS_KEY_ID": home, "AWS_SECRET_ACCESS_KEY": "x", "AWS_CONFIG_FILE": "/dev/null", "AWS_SHARED_CREDENTIALS_FILE": "/dev/null",
+		"AWS_ENDPOINT_URL": "http://everything.example", "AWS_ENDPOINT_URL_STS": "http://sts.example",
+	} {
+		t.Setenv(key, value)
+	}
+	w := newWorld(t, "")
+	o, hosts := w.options(), []string{}
+	inner := o.Transport
+	o.Transport = transport(func(r *http.Request) (*http.Response, error) {
+		hosts = append(hosts, r.URL.Host)
+		return inner.RoundTrip(r)
+	})
+	set := target.NewSet([]target.Spec{{Name: "aws", Region: "eu-west-1"}, {Name: "own", Region: "eu-west-1", Endpoint: "http://own.example"}}, o)
+	for _, name := range []string{"aws", "own"} {
+		got, err := set.Get(t.Context(), name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := target.EC2(got.In("eu-north-1")).DescribeVpcs(t.Context(), &ec2.DescribeVpcsInput{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if want := []string{"sts.example", "everything.example", "own.example", "own.example"}; !slices.Equal(hosts, want) {
+		t.Errorf("asked %v, want %v", hosts, want)
+	}
+}
+
+type transport func(*http.Request) (*http.Response, error)
+
+func (f transport) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+
 func TestNoCredentials(t *testing.T) {
 	w := newWorld(t, "")
 	for key, value := range map[string]string{
