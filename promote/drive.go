@@ -5,8 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
-	"strings"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -180,109 +178,6 @@ func (d *drive) turn(ctx context.Context) (Outcome, error) {
 		return end, err
 	}
 	return d.end(ctx, end)
-}
-
-// task is what the catalog is needed for. Each has a patience of its own: one that goes well does not hide that another one never does, and
-// minutes after one failed, when it went well long since, another one that fails is new.
-type task string
-
-const (
-	looking  task = "look"    // at what people wish
-	deciding task = "decide"  // by the gates and what the channel holds
-	settling task = "settle"  // that there is no way back
-	moving   task = "move"    // the channel
-	ending   task = "outcome" // on record, and the channel free
-)
-
-// bear tolerates for a while that the catalog does not answer: nothing is begun meanwhile.
-func (d *drive) bear(what task, err error) error {
-	if err == nil || errors.Is(err, catalog.ErrMoved) || errors.Is(err, bake.ErrNotFound) || errors.Is(err, context.Canceled) {
-		return err
-	}
-	if d.trouble[what] == nil {
-		d.trouble[what] = &spell{}
-	}
-	if d.trouble[what].on(d.c.Clock.Now(), d.c.Patience/2) >= d.c.Patience {
-		return err
-	}
-	d.view.Reason = d.trouble[what].say(err) + "; it is tried again"
-	d.tell()
-	return nil
-}
-
-// fine says that something that the catalog is needed for went well.
-func (d *drive) fine(what task) { delete(d.trouble, what) }
-
-// blame looks for a reason not to go on. On the way back a fleet that fails is none until the others are there: they are to get back.
-func (d *drive) blame() {
-	if d.failure != nil {
-		return
-	}
-	if d.active.Wish == Abort {
-		d.failure = fmt.Errorf("aborted by %s%s", d.active.By, joined(": ", d.active.Reason))
-		return
-	}
-	onItsWay := func(l *leg) bool { return l.busy || !l.ended() }
-	if d.p.Back && slices.ContainsFunc(d.legs, onItsWay) {
-		return
-	}
-	for _, along := range []bool{false, true} { // who takes over finds those, too, that were taken along
-		for _, l := range d.legs {
-			if !l.busy && l.amiss() && l.r.Along == along {
-				d.failure = l.failure()
-				return
-			}
-		}
-	}
-}
-
-// fleetError is why a fleet did not go as it should.
-type fleetError struct {
-	fleet string
-	err   error
-}
-
-func (e *fleetError) Error() string { return e.fleet + ": " + e.err.Error() }
-func (e *fleetError) Unwrap() error { return e.err }
-
-// failure says why the leg did not go as it should. One that was taken along tells of whom it was taken along with.
-func (l *leg) failure() error {
-	switch {
-	case l.err != nil:
-		return &fleetError{l.r.Fleet.Name, l.err}
-	case l.r.Along && l.r.Phase != Failed:
-		return errors.New(strings.TrimPrefix(l.r.Reason, notStarted))
-	}
-	return &fleetError{l.r.Fleet.Name, errors.New(orElse(l.r.Reason, string(l.r.Phase)))}
-}
-
-// cause says in short why the promotion does not go on, for the record of each fleet that goes back for it.
-func (d *drive) cause() string {
-	if failed, ok := errors.AsType[*fleetError](d.failure); ok {
-		return brief(failed.fleet + " failed: " + failed.err.Error())
-	}
-	return brief(d.failure.Error())
-}
-
-// maxCause is how long a reason is that stands on the record of many fleets.
-const maxCause = 300
-
-// oneLine joins what several errors say in several lines: a reason on record is one.
-func oneLine(s string) string { return strings.ReplaceAll(s, "\n", "; ") }
-
-func brief(s string) string {
-	s = strings.Join(strings.Fields(oneLine(s)), " ")
-	if runes := []rune(s); len(runes) > maxCause {
-		return string(runes[:maxCause-1]) + "…"
-	}
-	return s
-}
-
-func joined(sep, s string) string {
-	if s == "" {
-		return ""
-	}
-	return sep + s
 }
 
 // decide gives every leg its order.
