@@ -12,7 +12,6 @@ import (
 
 	"github.com/iibake/iibake/bake"
 	"github.com/iibake/iibake/bake/catalog"
-	"github.com/iibake/iibake/bake/ec2/target"
 	"github.com/iibake/iibake/cmd/iibake/internal/ui"
 	"github.com/iibake/iibake/promote"
 )
@@ -85,6 +84,9 @@ func (e *engine) promote(con *console, c *cli.Context) error {
 	plan, err := e.promoter.Plan(c.Context, r)
 	if err != nil {
 		return e.withFollowers(withBusyHint(withTargetHint(err)), r)
+	}
+	if err := e.wantBlocks(c.Context, &plan); err != nil {
+		return err
 	}
 	return e.carryOut(con, c, plan)
 }
@@ -185,42 +187,6 @@ func (e *engine) nothingToDo(con *console, c *cli.Context, v planView) error {
 		return con.printf("\n%s\n", escapeMarkdown(v.already()))
 	}
 	return con.printf("\n%s\n", v.already())
-}
-
-// refusedPlan is the error of a plan that has refusals, which have been shown.
-func refusedPlan(v planView) error {
-	p := v.Promotion
-	why := strings.Join(v.Refusals, "; ")
-	if len(v.Refusals) > 1 {
-		why = "there are " + ui.Count(len(v.Refusals), "reason") + ", which the plan shows"
-	}
-	err := fmt.Errorf("%w: %s: %s", bake.ErrRefused, v.title(), why)
-	var todo []string
-	for _, g := range v.Gates {
-		if !g.Open {
-			todo = append(todo, gateHint(g.Name, p)...)
-		}
-	}
-	for _, f := range v.Fleets {
-		if !p.Pin && slices.ContainsFunc(f.Current, func(l promote.Launch) bool { return l.Alias != "" }) {
-			todo = append(todo, "iibake promote --pin fixes the launch template version of "+f.Fleet.Name+" to a number")
-		}
-	}
-	if slices.ContainsFunc(v.Refusals, func(line string) bool { return strings.Contains(line, target.ErrDenied.Error()) }) {
-		todo = append(todo, policyHint)
-	}
-	return withHint(err, todo...)
-}
-
-// gateHint says which command opens a gate, if one does.
-func gateHint(gate string, p promote.Promotion) []string {
-	switch gate {
-	case "verdict":
-		return []string{"iibake test " + p.To.String() + " judges it again"}
-	case "approvals":
-		return []string{fmt.Sprintf("iibake approve %s %s puts an approval on record", p.To, p.Channel)}
-	}
-	return nil
 }
 
 // takeOver carries on the promotion that another process began.
