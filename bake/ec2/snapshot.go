@@ -217,7 +217,7 @@ func spoilt(s ec2types.Snapshot) error {
 
 // fill puts the blocks and completes the snapshot. One that was completed before is past that.
 func (u *upload) fill(ctx context.Context, blocks []disk.Block) error {
-	u.task.Note("sending %s of %s to %s", bake.Size(len(blocks)*disk.BlockSize), bake.Size(u.manifest.Stored()), u.entry.Snapshot)
+	u.task.Note("sending %d of %d blocks of %s to %s", len(blocks), u.manifest.Stored()/disk.BlockSize, bake.Size(disk.BlockSize), u.entry.Snapshot)
 	s := &sender{store: u.c.Store, client: target.EBS(u.at), snapshot: u.entry.Snapshot, settled: u.settled, progress: u.task.Progress}
 	err := s.send(ctx, blocks)
 	if err == nil {

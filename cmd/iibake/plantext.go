@@ -74,7 +74,7 @@ func (v planView) commitLines(p ui.Paint) []string {
 		if i == maxCommits {
 			return append(lines, p.Dim(fmt.Sprintf("and %d more", len(v.Commits)-i)))
 		}
-		line := p.Dim(c.Commit) + " " + ui.Clean(c.Subject) + p.Dim(" "+ui.Clean(c.Author))
+		line := p.Dim(c.Commit) + " " + ui.Clean(c.Subject) + p.Dim(", "+ui.Clean(c.Author))
 		if v.Promotion.Back {
 			line = p.Bad("- ") + line
 		}
