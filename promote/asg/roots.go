@@ -26,10 +26,9 @@ func (l *look) roots() []string {
 	if !named {
 		all = append(all, "strategy replace_root_volume needs a mixed instances policy whose every override names an image: name them, or use strategy rolling")
 	}
-	for _, ami := range []string{l.q.Artifact.AMI} {
-		if n := volumes(l.images[ami]); n > 1 {
-			all = append(all, fmt.Sprintf("strategy replace_root_volume needs an image with one volume, and %s has %d: use strategy rolling", ami, n))
-		}
+	ami := l.q.Artifact.AMI
+	if n := volumes(l.images[ami]); n > 1 {
+		all = append(all, fmt.Sprintf("strategy replace_root_volume needs an image with one volume, and %s has %d: use strategy rolling", ami, n))
 	}
 	return all
 }
