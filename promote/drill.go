@@ -52,10 +52,17 @@ func (p *Promoter) Drill(ctx context.Context, r DrillRequest) (Drill, error) {
 		return fail(err)
 	}
 	d := Drill{Fleet: m.Name, Channel: r.Channel, By: r.By, At: p.c.Clock.Now().UTC()}
-	var img bake.Image
 	if to.Version != "" {
 		d.Image = &to
-		if img, err = bake.NewImages(p.c.Catalog).Get(ctx, to); err != nil {
+	}
+	ways, err := p.ways(ctx, m.Image, d.Channel, math.MaxInt, d.Image, []string{m.Name})
+	if err != nil {
+		return fail(err)
+	}
+	d.Image, d.Moves = orWhat(d.Image, ways[m.Name].to), ways[m.Name].moves
+	var img bake.Image
+	if d.Image != nil {
+		if img, err = bake.NewImages(p.c.Catalog).Get(ctx, *d.Image); err != nil {
 			return fail(err)
 		}
 	}
@@ -73,11 +80,6 @@ func (p *Promoter) Drill(ctx context.Context, r DrillRequest) (Drill, error) {
 
 // drillFleet asks the fleet whether what it would go back to is there and can be launched.
 func (p *Promoter) drillFleet(ctx context.Context, d *Drill, m Member, img bake.Image) error {
-	ways, err := p.ways(ctx, m.Image, d.Channel, math.MaxInt, d.Image, []string{m.Name})
-	if err != nil {
-		return err
-	}
-	d.Moves = ways[m.Name].moves
 	q := Query{Image: img, Moves: d.Moves}
 	if len(d.Moves) == 0 {
 		d.Notes = append(d.Notes, "no launch template version with it was kept: a new one would be made")

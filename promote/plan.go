@@ -161,6 +161,9 @@ func (p *Promoter) fill(ctx context.Context, plan *Plan, rule Rule) error {
 	if err := p.fillFleets(ctx, plan, legs); err != nil {
 		return err
 	}
+	if err := p.fillEarlier(ctx, plan, legs); err != nil {
+		return err
+	}
 	plan.judge()
 	plan.At = p.c.Clock.Now().UTC()
 	return plan.foresee(rule)
@@ -254,6 +257,43 @@ func (p *Promoter) fillFleets(ctx context.Context, plan *Plan, legs []*leg) erro
 		})
 	}
 	return all.Wait()
+}
+
+// fillEarlier holds the images that fleets had before the channel held anything against the gates: there is no one image for all of them.
+func (p *Promoter) fillEarlier(ctx context.Context, plan *Plan, legs []*leg) error {
+	if plan.Promotion.To.Version != "" {
+		return nil
+	}
+	for i, l := range legs {
+		if !l.home || l.r.From == nil {
+			continue
+		}
+		shut, err := p.shut(ctx, *l.r.From, plan.Promotion.Channel)
+		if err != nil {
+			return err
+		}
+		plan.Fleets[i].Refusals = append(plan.Fleets[i].Refusals, shut...)
+	}
+	return nil
+}
+
+// shut returns which gates of a rollback keep an image out.
+func (p *Promoter) shut(ctx context.Context, ref bake.Ref, ch Channel) ([]string, error) {
+	img, err := bake.NewImages(p.c.Catalog).Get(ctx, ref)
+	if err != nil {
+		return nil, err
+	}
+	gates, err := NewGates(p.c.Catalog).Check(ctx, img, Rule{Channel: ch, Back: true}, p.c.Clock.Now())
+	if err != nil {
+		return nil, err
+	}
+	var all []string
+	for _, g := range gates {
+		if !g.Open {
+			all = append(all, fmt.Sprintf("%s: %s: %s", img.Ref, g.Name, g.Detail))
+		}
+	}
+	return all, nil
 }
 
 // look returns what a promotion would do to one fleet.

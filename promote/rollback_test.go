@@ -74,6 +74,43 @@ func TestRollbackToTheStart(t *testing.T) {
 	s.wantHeld(t, "2")
 }
 
+// Fleets that ran an image of iibake before the channel held anything go back to that, too, each to its own; not to one that is revoked meanwhile.
+func TestRollbackToWhatFleetsHadBefore(t *testing.T) {
+	t.Parallel()
+	s := newStage(t)
+	for _, name := range []string{"canary", "east"} {
+		s.yard.groups[name].versions[0] = "ami-1"
+	}
+	s.promoted(t, 2)
+	p := s.spawn(0, none).promoter()
+	d, err := p.Drill(t.Context(), promote.DrillRequest{Channel: production, Fleet: member("east"), Try: func(_ context.Context, img bake.Image) error {
+		if img.Ref != web(1) {
+			t.Errorf("tried %s", img.Ref)
+		}
+		return nil
+	}})
+	if err != nil || !d.Passed() || !d.Tried || *d.Image != web(1) || d.Moves[0].FromAMI != "ami-1" {
+		t.Errorf("%+v, %v", d, err)
+	}
+	revocations := promote.NewRevocations(s.catalog)
+	if err := revocations.Record(t.Context(), promote.Revocation{Image: web(1), By: "ada", At: at, Reason: "a leak"}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.spawn(0, none).rolledBack(nil); !errors.Is(err, bake.ErrRefused) || !strings.Contains(err.Error(), "east: web:1: revoked") {
+		t.Errorf("to one that is revoked: %v", err)
+	}
+	if err := revocations.Record(t.Context(), promote.Revocation{Image: web(1), By: "ada", At: at.Add(1), Reason: "no leak", Lifted: true}); err != nil {
+		t.Fatal(err)
+	}
+	s.rolledBack(t, nil)
+	s.wantHeld(t, "")
+	for name, want := range map[string]string{"canary": "ami-1", "east": "ami-1", "west": "ami-0"} {
+		if g := s.yard.groups[name]; g.ami(g.version) != want || slices.ContainsFunc(g.instances, func(v string) bool { return v != g.version }) {
+			t.Errorf("%s has version %s and %v", name, g.version, g.instances)
+		}
+	}
+}
+
 func TestRollbackOfOneFleet(t *testing.T) {
 	t.Parallel()
 	s := newStage(t)

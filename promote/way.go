@@ -15,7 +15,8 @@ type way struct {
 }
 
 // ways looks through the rollouts of the promotions before number, the newest first, for launch template versions with the image
-// that fleets shall have again: nil is one that iibake did not make. A fleet for which there are none is not in the answer.
+// that fleets shall have again: nil is what each had before the channel held anything, whoever made that. A fleet for which there are none is not in
+// the answer.
 func (p *Promoter) ways(ctx context.Context, name string, ch Channel, number int, to *bake.Ref, fleets []string) (map[string]way, error) {
 	history, err := NewChannels(p.c.Catalog).History(ctx, name, ch)
 	if err != nil {
@@ -38,16 +39,24 @@ func (p *Promoter) ways(ctx context.Context, name string, ch Channel, number int
 			if _, ok := here[fleet]; !ok {
 				here[fleet] = r
 			}
-			if moves := kept(r, to); moves != nil {
-				found[fleet] = wayFrom(here[fleet], to, moves)
+			if moves := kept(r, to, past.From == nil); moves != nil {
+				found[fleet] = wayFrom(here[fleet], orWhat(to, r.From), moves)
 			}
 		}
 	}
 	return found, nil
 }
 
-// kept returns the moves of r as ones that lead to an image, if they have a version with it: its From is that version.
-func kept(r Rollout, to *bake.Ref) []Move {
+func orWhat(to, was *bake.Ref) *bake.Ref {
+	if to != nil {
+		return to
+	}
+	return was
+}
+
+// kept returns the moves of r as ones that lead to an image, if they have a version with it: its From is that version. To nothing lead those of a
+// promotion into a channel that held nothing.
+func kept(r Rollout, to *bake.Ref, first bool) []Move {
 	moves := slices.Clone(r.Moves)
 	switch {
 	case to != nil && r.To == *to && staged(moves):
@@ -55,7 +64,7 @@ func kept(r Rollout, to *bake.Ref) []Move {
 			moves[i].From, moves[i].FromAMI = m.To, m.ToAMI
 			moves[i].Overrides = slices.Repeat([]string{m.ToAMI}, len(m.Overrides))
 		}
-	case same(r.From, to):
+	case same(r.From, to), to == nil && first:
 	default:
 		return nil
 	}
