@@ -194,6 +194,22 @@ func (v Channels) Promotion(ctx context.Context, name string, ch Channel, number
 	return p, nil
 }
 
+// Arrival returns the promotion that brought a channel to r, which it holds since then without a break, and whether there is one. One that
+// came later and brought fleets to what the channel held already is another matter.
+func Arrival(history []Past, r bake.Ref) (Past, bool) {
+	var arrival Past
+	for _, past := range history {
+		switch {
+		case !past.Moved():
+		case past.To != r:
+			arrival = Past{}
+		case arrival.Outcome == nil:
+			arrival = past
+		}
+	}
+	return arrival, arrival.Outcome != nil
+}
+
 func channelPrefix(prefix, name string, ch Channel) string {
 	return prefix + name + "/" + string(ch) + "/"
 }

@@ -28,7 +28,7 @@ type Rule struct {
 
 // Gate is one demand that is put to an image, and whether it is met.
 type Gate struct {
-	Name   string    `json:"name"` // verdict, revoked, commit, soak, approvals or freeze
+	Name   string    `json:"name"` // verdict, revoked, commit, age, approvals or freeze
 	Open   bool      `json:"open"`
 	Detail string    `json:"detail"`           // what was found
 	Remedy string    `json:"remedy,omitempty"` // what to do about one that is shut
@@ -60,7 +60,7 @@ func (g Gates) Check(ctx context.Context, img bake.Image, rule Rule, now time.Ti
 		checks = append(checks, func() (Gate, error) { return commitGate(img), nil })
 	}
 	if !rule.Back && rule.After != "" {
-		checks = append(checks, func() (Gate, error) { return g.soak(ctx, img, rule, now) })
+		checks = append(checks, func() (Gate, error) { return g.age(ctx, img, rule, now) })
 	}
 	if !rule.Back && rule.Approvals > 0 {
 		checks = append(checks, func() (Gate, error) { return g.approved(ctx, img, rule) })

@@ -70,7 +70,7 @@ func TestGatesThatAChannelHas(t *testing.T) {
 	}{
 		{promote.Rule{Channel: promote.Candidate}, "verdict revoked"},
 		{promote.Rule{Channel: "dev"}, "verdict revoked commit"},
-		{full, "verdict revoked commit soak approvals freeze"},
+		{full, "verdict revoked commit age approvals freeze"},
 		{back, "verdict revoked"},
 	} {
 		if have := names(w.check(t, img, c.rule, at)); have != c.want {
@@ -95,7 +95,7 @@ func TestAllGatesAreShut(t *testing.T) {
 	want := "verdict: it did not pass its tests at 2026-11-22 03:00:00 UTC; " +
 		"revoked: it was revoked by eve at 2026-11-22 03:00:00 UTC: leaks a key; " +
 		"commit: it holds changes that are in no commit; " +
-		"soak: it was never in staging; " +
+		"age: it was never in staging; " +
 		"approvals: 0 of 2 approvals; " +
 		"freeze: production is frozen until 2026-11-23 08:00:00 UTC (weekend)"
 	if have := shut(gates); have != want {
@@ -167,7 +167,7 @@ type in struct {
 	back    bool
 }
 
-func TestSoakGate(t *testing.T) {
+func TestAgeGate(t *testing.T) {
 	t.Parallel()
 	const age = 24
 	for name, c := range map[string]struct {
@@ -208,7 +208,7 @@ func TestSoakGate(t *testing.T) {
 			}
 			rule := promote.Rule{Channel: production, After: staging, Age: bake.Duration(age * time.Hour)}
 			gates := w.check(t, w.image(t, 1), rule, at.Add(time.Duration(c.now)*time.Hour))
-			if have := strings.TrimPrefix(shut(gates), "soak: "); have != c.want {
+			if have := strings.TrimPrefix(shut(gates), "age: "); have != c.want {
 				t.Errorf("shut: %q: want %q", have, c.want)
 			}
 			opens := time.Time{}
@@ -223,12 +223,12 @@ func TestSoakGate(t *testing.T) {
 }
 
 // A channel that asks for the one before, and for no time, wants the image to have been there at all.
-func TestSoakGateWithoutAge(t *testing.T) {
+func TestAgeGateWithoutAge(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.judge(t, 1, test.Pass)
 	rule := promote.Rule{Channel: production, After: promote.Candidate}
-	if have := shut(w.check(t, w.image(t, 1), rule, at)); have != "soak: it was never in candidate" {
+	if have := shut(w.check(t, w.image(t, 1), rule, at)); have != "age: it was never in candidate" {
 		t.Errorf("before: %s", have)
 	}
 	if _, err := w.channels.Move(t.Context(), move(nil, web(1))); err != nil {

@@ -69,11 +69,11 @@ func askHTTP(ctx context.Context, p Probe) error {
 	want := cmp.Or(p.Status, http.StatusOK)
 	switch {
 	case res.StatusCode != want:
-		return fmt.Errorf("status %d, not %d: %s", res.StatusCode, want, tail(body))
+		return fmt.Errorf("status %d, not %d%s", res.StatusCode, want, joined(": ", tail(body)))
 	case err != nil:
 		return err
 	case p.Contains != "" && !bytes.Contains(body, []byte(p.Contains)):
-		return fmt.Errorf("the answer does not contain %q: %s", p.Contains, tail(body))
+		return fmt.Errorf("the answer does not contain %q%s", p.Contains, joined(": ", tail(body)))
 	}
 	return nil
 }
@@ -84,7 +84,7 @@ func askCommand(ctx context.Context, m Member, argv []string) error {
 	cmd.WaitDelay = time.Second // a child of the command may keep its output open
 	out, err := cmd.CombinedOutput()
 	if err != nil {
-		return fmt.Errorf("%w: %s", err, tail(out))
+		return fmt.Errorf("%w%s", err, joined(": ", tail(out)))
 	}
 	return nil
 }

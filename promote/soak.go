@@ -10,22 +10,22 @@ import (
 	"github.com/iibake/iibake/test"
 )
 
-// soak asks how long img was in the channel before. What was there and was rolled back out of it has proven the contrary: its time counts
+// age asks how long img was in the channel before. What was there and was rolled back out of it has proven the contrary: its time counts
 // from when it came in again.
-func (g Gates) soak(ctx context.Context, img bake.Image, rule Rule, now time.Time) (Gate, error) {
+func (g Gates) age(ctx context.Context, img bake.Image, rule Rule, now time.Time) (Gate, error) {
 	history, err := g.channels.History(ctx, img.Name, rule.After)
 	if err != nil {
 		return Gate{}, err
 	}
 	s := stayed(history, img.Ref, now)
-	gate := Gate{Name: "soak", Remedy: fmt.Sprintf("promote it to %s, and leave it there", rule.After)}
+	gate := Gate{Name: "age", Remedy: fmt.Sprintf("promote it to %s, and leave it there", rule.After)}
 	switch age := time.Duration(rule.Age); {
 	case s.out:
 		gate.Detail = fmt.Sprintf("it was rolled back out of %s at %s", rule.After, utcText(s.at))
 	case !s.was:
 		gate.Detail = fmt.Sprintf("it was never in %s", rule.After)
 	case s.longest >= age:
-		return Gate{Name: "soak", Open: true, Detail: fmt.Sprintf("it was in %s for %s", rule.After, roundText(s.longest))}, nil
+		return Gate{Name: "age", Open: true, Detail: fmt.Sprintf("it was in %s for %s", rule.After, roundText(s.longest))}, nil
 	case s.there:
 		gate.Opens = s.at.Add(age)
 		gate.Detail = fmt.Sprintf("it is in %s for %s, and must be there for %s: until %s", rule.After, roundText(s.longest), rule.Age, utcText(gate.Opens))

@@ -95,10 +95,8 @@ func (s *standing) readHeld(ctx context.Context, c catalog.Catalog, history []Pa
 		return err
 	}
 	s.held = &held
-	for _, past := range history {
-		if past.Moved() && past.To == held {
-			s.since = past.Outcome.At
-		}
+	if past, known := Arrival(history, held); known {
+		s.since = past.Outcome.At
 	}
 	s.image, err = bake.NewImages(c).Get(ctx, held)
 	if errors.Is(err, bake.ErrNotFound) { // its record was in another catalog

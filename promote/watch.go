@@ -12,8 +12,8 @@ import (
 	"github.com/iibake/iibake/bake"
 )
 
-// Watch reports how the promotion under way in ch goes until it has ended, and changes nothing. It returns how it ended. The error
-// wraps [bake.ErrNotFound] where none is under way.
+// Watch reports how the promotion under way in ch goes until it has ended, and changes nothing. It returns how it ended, with the error that
+// [Promoter.Run] has for that. The error wraps [bake.ErrNotFound] where none is under way.
 func (p *Promoter) Watch(ctx context.Context, name string, ch Channel) (Outcome, error) {
 	pro, a, err := p.underWay(ctx, name, ch)
 	if err != nil {
@@ -25,8 +25,12 @@ func (p *Promoter) Watch(ctx context.Context, name string, ch Channel) (Outcome,
 	}
 	w := watcher{d, map[string]string{}}
 	for {
-		if end, err := w.turn(ctx); err != nil || end.Result != "" {
+		end, err := w.turn(ctx)
+		if err != nil {
 			return end, err
+		}
+		if end.Result != "" {
+			return end, w.verdict(end)
 		}
 		if err := p.c.Clock.Sleep(ctx, p.c.Poll); err != nil {
 			return Outcome{}, err
@@ -59,6 +63,9 @@ func (w *watcher) turn(ctx context.Context) (Outcome, error) {
 	if err == nil {
 		w.view.Step, w.view.Outcome = Ended, &end
 		w.tell()
+		if w.failure = nil; end.Reason != "" { // what is on record is why, whatever was to be seen on the way
+			w.failure = errors.New(end.Reason)
+		}
 		return end, nil
 	}
 	if gone {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 
@@ -39,6 +40,36 @@ func TestWatch(t *testing.T) {
 	}
 	s.wantFleets(t, "2")
 	s.wantOver(t)
+}
+
+// Who looks on ends as who drives does.
+func TestWatchEnds(t *testing.T) {
+	t.Parallel()
+	for want, bad := range map[promote.Result]bool{promote.Promoted: false, promote.Reverted: true} {
+		t.Run(string(want), func(t *testing.T) {
+			t.Parallel()
+			s := newStage(t)
+			s.settled(t)
+			s.yard.alarm["2"] = bad
+			ctx, cancel := context.WithCancel(t.Context())
+			s.onceSo(s.replaced("canary", "2"), cancel)
+			p := s.spawn(0, none).promoter()
+			plan, err := p.Plan(ctx, promote.Request{Image: web(2), Channel: production})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := p.Run(ctx, plan); !errors.Is(err, context.Canceled) {
+				t.Fatal(err)
+			}
+			var drives sync.WaitGroup
+			s.onceSo(func() bool { return true }, func() { drives.Go(func() { _, _ = s.spawn(0, none).resumed() }) })
+			o, err := s.spawn(0, none).promoter().Watch(t.Context(), "web", production)
+			drives.Wait()
+			if o.Result != want || bad != errors.Is(err, promote.ErrRolledBack) || !bad && err != nil || bad && !strings.Contains(err.Error(), "alarm") {
+				t.Errorf("%+v, %v", o, err)
+			}
+		})
+	}
 }
 
 // A watcher tells what stands on record at each moment of a promotion that nobody drives any more.

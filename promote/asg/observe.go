@@ -50,7 +50,7 @@ func (f *Fleet) observe(ctx context.Context, r promote.Rollout) (promote.Observa
 	}
 	switch {
 	case refresh != nil:
-		o.State, o.Percent, o.Reason = stateOf(refresh.Status), int(aws.ToInt32(refresh.PercentageComplete)), aws.ToString(refresh.StatusReason)
+		o.State, o.Percent, o.Reason = stateOf(refresh.Status), int(aws.ToInt32(refresh.PercentageComplete)), reasonOf(refresh)
 	case g.config().same(wanted) && o.Old == 0:
 		o.State, o.Percent = promote.Succeeded, 100
 	default:
@@ -60,6 +60,19 @@ func (f *Fleet) observe(ctx context.Context, r promote.Rollout) (promote.Observa
 		o.Alarm, err = f.alarm(ctx, r.Fleet.Strategy.Alarms)
 	}
 	return o, err
+}
+
+// reasonOf returns why a refresh does what it does. Of one that goes back, or did, that is why it turned: what it waits for on its way tells nobody
+// what was wrong.
+func reasonOf(refresh *astypes.InstanceRefresh) string {
+	switch stateOf(refresh.Status) {
+	case promote.GoingBack, promote.WentBack, promote.NotGoneBack:
+		if d := refresh.RollbackDetails; d != nil && aws.ToString(d.RollbackReason) != "" {
+			return *d.RollbackReason
+		}
+	case promote.Waiting, promote.Replacing, promote.Soaking, promote.Succeeded, promote.Failing, promote.Cancelling, promote.Cancelled:
+	}
+	return aws.ToString(refresh.StatusReason)
 }
 
 // leaving reports whether an instance is about to be gone: it is neither old nor new.

@@ -119,6 +119,8 @@ func TestAnAlarm(t *testing.T) {
 		}
 		if h := w.follow(f, r, nil); h.last.State != promote.WentBack || h.last.New != 0 || h.last.Old != 6 || h.least < 4 {
 			t.Errorf("auto %v: got %+v", auto, h)
+		} else if auto && !strings.Contains(h.last.Reason, "web-5xx") { // why it turned, to its end
+			t.Errorf("it went back because %q", h.last.Reason)
 		}
 	}
 }
