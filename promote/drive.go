@@ -40,7 +40,7 @@ func (p *Promoter) newDrive(ctx context.Context, pro Promotion, a Active, latest
 	if err != nil {
 		return nil, err
 	}
-	rule.Back = rule.Back || pro.Back
+	rule.Back, rule.Held = rule.Back || pro.Back, same(pro.From, &pro.To)
 	k := &kit{c: p.c, p: pro, journal: NewRollouts(p.c.Catalog)}
 	k.watch = &lookout{actives: NewActives(p.c.Catalog), p: pro, driver: p.c.Driver, clock: p.c.Clock, every: 2 * p.c.Poll}
 	if pro.To.Version != "" {

@@ -24,6 +24,7 @@ type Rule struct {
 	MaxAge    bake.Duration // of the image that the channel holds, before status complains; 0 for any
 	Parameter string        // name of the SSM parameter that is an alias of the channel; empty for none
 	Back      bool          // the channel goes back to an image that it held: what it demanded then is not demanded again
+	Held      bool          // the channel holds the image, and fleets are brought to it: neither is it then, but a freeze keeps them where they are
 }
 
 // Gate is one demand that is put to an image, and whether it is met.
@@ -56,13 +57,14 @@ func (g Gates) Check(ctx context.Context, img bake.Image, rule Rule, now time.Ti
 		func() (Gate, error) { return g.verdict(ctx, img) },
 		func() (Gate, error) { return revokedGate(ctx, g.revocations, img) },
 	}
-	if !rule.Back && rule.Channel != Candidate {
+	enters := !rule.Back && !rule.Held
+	if enters && rule.Channel != Candidate {
 		checks = append(checks, func() (Gate, error) { return commitGate(img), nil })
 	}
-	if !rule.Back && rule.After != "" {
+	if enters && rule.After != "" {
 		checks = append(checks, func() (Gate, error) { return g.age(ctx, img, rule, now) })
 	}
-	if !rule.Back && rule.Approvals > 0 {
+	if enters && rule.Approvals > 0 {
 		checks = append(checks, func() (Gate, error) { return g.approved(ctx, img, rule) })
 	}
 	if !rule.Back && len(rule.Freeze) > 0 {

@@ -64,6 +64,8 @@ func TestGatesThatAChannelHas(t *testing.T) {
 	}
 	back := full
 	back.Back = true
+	held := full
+	held.Held = true
 	for _, c := range []struct {
 		rule promote.Rule
 		want string
@@ -72,6 +74,7 @@ func TestGatesThatAChannelHas(t *testing.T) {
 		{promote.Rule{Channel: "dev"}, "verdict revoked commit"},
 		{full, "verdict revoked commit age approvals freeze"},
 		{back, "verdict revoked"},
+		{held, "verdict revoked freeze"},
 	} {
 		if have := names(w.check(t, img, c.rule, at)); have != c.want {
 			t.Errorf("gates of %+v: %s: want %s", c.rule, have, c.want)

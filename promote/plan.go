@@ -195,6 +195,7 @@ func (p *Promoter) fillImages(ctx context.Context, plan *Plan, rule Rule) error 
 		return err
 	}
 	plan.Image = &img
+	rule.Held = same(pro.From, &pro.To)
 	if plan.Gates, err = NewGates(p.c.Catalog).Check(ctx, img, rule, plan.At); err != nil {
 		return err
 	}

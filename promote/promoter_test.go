@@ -219,6 +219,25 @@ func TestFailure(t *testing.T) {
 }
 
 // A channel that moved on since the plan found that nothing is to be done keeps its alias.
+// A fleet that has drifted is brought to what the channel holds without being asked again what the channel demanded then.
+func TestBringingFleetsToWhatTheChannelHolds(t *testing.T) {
+	t.Parallel()
+	s := newStage(t)
+	s.promoted(t, 1, 2)
+	s.rule.Approvals = 2
+	if _, err := s.spawn(0, none).promoted(3, nil); !errors.Is(err, bake.ErrRefused) {
+		t.Errorf("another version: %v", err)
+	}
+	east := s.yard.groups["east"]
+	east.version, east.instances = "1", slices.Repeat([]string{"1"}, len(east.instances))
+	o, err := s.spawn(0, none).promoted(2, nil)
+	if err != nil || o.Result != promote.Promoted {
+		t.Errorf("%+v, %v", o, err)
+	}
+	s.wantFleets(t, "2")
+	s.wantHeld(t, "2")
+}
+
 func TestThereNoMore(t *testing.T) {
 	t.Parallel()
 	s := newStage(t)
