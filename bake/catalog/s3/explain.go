@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"regexp"
 	"slices"
 	"strings"
 
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	"github.com/aws/smithy-go"
 )
 
@@ -51,15 +53,52 @@ func (b *bucket) explain(err error) error {
 	return err
 }
 
+// failure is why nothing was answered: once, in a line.
+type failure struct {
+	text string
+	why  []error // what it wraps
+}
+
+func (f *failure) Error() string   { return f.text }
+func (f *failure) Unwrap() []error { return f.why }
+
 func explainTransport(err error) error {
 	opErr, slow, text := (*net.OpError)(nil), net.Error(nil), err.Error()
+	noURL := regexp.MustCompile("(?i)custom endpoint `?([^`]*?)`? was not a valid URI|unsupported protocol scheme").FindStringSubmatch(text)
 	switch {
+	case noURL != nil:
+		return because(err, ErrNetwork, strings.TrimSpace("its address "+noURL[1])+" is no URL: write http:// or https:// before it")
 	case strings.Contains(text, "get credentials"), strings.Contains(text, "failed to refresh cached credentials"):
-		return fmt.Errorf("%w: set AWS_PROFILE, or log in: %w", ErrCredentials, err)
-	case errors.As(err, &opErr), errors.As(err, &slow) && slow.Timeout():
-		return fmt.Errorf("%w: %w", ErrNetwork, err)
+		return because(err, ErrCredentials, "set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or log in: "+innermost(err))
+	case errors.As(err, &opErr):
+		return because(err, ErrNetwork, opErr.Error()+tries(err))
+	case errors.As(err, &slow) && slow.Timeout():
+		return because(err, ErrNetwork, innermost(err)+tries(err))
 	}
 	return err
+}
+
+func because(err, reason error, text string) error {
+	return &failure{reason.Error() + ": " + text, []error{reason, err}}
+}
+
+// tries says how often a call was tried that was given up.
+func tries(err error) string {
+	if most, ok := errors.AsType[*retry.MaxAttemptsError](err); ok {
+		return fmt.Sprintf(", after %d tries", most.Attempt)
+	}
+	return ""
+}
+
+// innermost returns the text of what led to an error, without what was put before it on its way.
+func innermost(err error) string {
+	for {
+		inner := errors.Unwrap(err)
+		if inner == nil || !strings.HasSuffix(err.Error(), inner.Error()) || len(strings.Fields(inner.Error())) < 3 {
+			return err.Error()
+		}
+		err = inner
+	}
 }
 
 func (b *bucket) arns() (bucket, objects string) {

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -69,7 +70,10 @@ func TestErrorsSayWhatToDo(t *testing.T) {
 	}
 	none := aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) { return aws.Credentials{}, errors.New("there are none") })
 	_, err := catalogOf(t, answer{}, none).List(t.Context(), "")
-	wantText(t, err, "no valid credentials: set AWS_PROFILE, or log in")
+	wantText(t, err, "list : no valid credentials: set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or log in: there are none")
+	if strings.Contains(err.Error(), "operation error") {
+		t.Errorf("%v says what nobody can use", err)
+	}
 	_, err = catalogOf(t, answer{403, "AccessDenied", "", nil}, nil).List(t.Context(), "")
 	wantText(t, err, "list : permission denied: s3:ListBucket on arn:aws:s3:::bucket")
 }
@@ -145,5 +149,79 @@ func TestRegionIsFound(t *testing.T) {
 			t.Errorf("from %q: %d calls", wrong, n)
 		}
 		wantProblems(t, c)
+	}
+}
+
+// TestNoCredentials has a machine without any: nobody logs beside the error, which says it once.
+func TestNoCredentials(t *testing.T) {
+	for _, name := range []string{"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_PROFILE", "AWS_WEB_IDENTITY_TOKEN_FILE"} {
+		t.Setenv(name, "")
+	}
+	for name, value := range map[string]string{
+		"AWS_CONFIG_FILE": "/dev/null", "AWS_SHARED_CREDENTIALS_FILE": "/dev/null", "AWS_EC2_METADATA_DISABLED": "true", "AWS_REGION": region,
+		"AWS_ENDPOINT_URL": "http://127.0.0.1:1",
+	} {
+		t.Setenv(name, value)
+	}
+	c, err := s3.Open(t.Context(), address)
+	must(t, err)
+	_, err = c.Get(t.Context(), "key")
+	wantText(t, err, "get key: no valid credentials: set AWS_PROFILE, or AWS_ACCESS_KEY_ID and")
+	if n := strings.Count(err.Error(), "credentials"); n > 2 || strings.Contains(err.Error(), "operation error") {
+		t.Errorf("%v says it %d times", err, n)
+	}
+}
+
+// TestEndpointWithoutScheme has an address that is none.
+func TestEndpointWithoutScheme(t *testing.T) {
+	t.Parallel()
+	for _, endpoint := range []string{"127.0.0.1:4580", "localhost:4580"} {
+		c, err := s3.New(aws.Config{
+			Region: region, BaseEndpoint: &endpoint, Credentials: credentials.NewStaticCredentialsProvider(account, "secret", ""),
+		}, address)
+		must(t, err)
+		_, err = c.Get(t.Context(), "key")
+		wantText(t, err, "get key: cannot reach the endpoint: its address "+endpoint+" is no URL: write http:// or https:// before it")
+		if !errors.Is(err, s3.ErrNetwork) {
+			t.Errorf("%v is not %v", err, s3.ErrNetwork)
+		}
+	}
+}
+
+// TestNobodyThere dials what never answered few times, and what has answered before many times; an endpoint that is there but says it is busy
+// is asked as often.
+func TestNobodyThere(t *testing.T) {
+	t.Parallel()
+	dial := answer{err: &net.OpError{Op: "dial", Net: "tcp", Err: errors.New("connection refused")}}
+	for name, c := range map[string]struct {
+		first, then answer
+		want        int // requests
+	}{
+		"never there": {dial, dial, 3},
+		"no name":     {answer{err: &net.DNSError{Err: "server misbehaving", IsTemporary: true}}, dial, 3},
+		"was there":   {answer{404, "NoSuchKey", "", nil}, dial, 1 + 12},
+		"busy":        {answer{503, "SlowDown", "", nil}, answer{503, "SlowDown", "", nil}, 12},
+		"reset":       {answer{err: &net.OpError{Op: "read", Net: "tcp", Err: syscall.ECONNRESET}}, answer{503, "SlowDown", "", nil}, 12},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			n := 0
+			catalog := catalogOf(t, roundTrip(func(r *http.Request) (*http.Response, error) {
+				if n++; n == 1 {
+					return c.first.RoundTrip(r)
+				}
+				return c.then.RoundTrip(r)
+			}), nil)
+			_, err := catalog.Get(t.Context(), "key")
+			if name == "was there" {
+				_, err = catalog.Get(t.Context(), "key")
+			}
+			if err == nil || n != c.want {
+				t.Errorf("%d requests: want %d: %v", n, c.want, err)
+			}
+			if name == "never there" {
+				wantText(t, err, "get key: cannot reach the endpoint: dial tcp: connection refused, after 3 tries")
+			}
+		})
 	}
 }

@@ -44,10 +44,9 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/aws/ratelimit"
-	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/smithy-go/logging"
 
 	"github.com/iibake/iibake/bake/catalog"
 )
@@ -75,6 +74,7 @@ func Open(ctx context.Context, address string) (*Catalog, error) {
 		return nil, err
 	}
 	c, err := config.LoadDefaultConfig(ctx,
+		config.WithLogger(logging.Nop{}), // what matters comes back as an error
 		config.WithHTTPClient(awshttp.NewBuildableClient().WithTimeout(attemptTimeout)),
 		config.WithRetryer(func() aws.Retryer { return Retryer(nil) }))
 	if err != nil {
@@ -92,23 +92,8 @@ func New(c aws.Config, address string) (*Catalog, error) {
 	return &Catalog{bucket: newBucket(c, name, prefix)}, nil
 }
 
-const (
-	attempts       = 12
-	maxBackoff     = 20 * time.Second
-	attemptTimeout = 40 * time.Second // from the connection to the last byte of the answer
-)
-
-// Retryer returns the one layer of retries that there is. Every call can be made again. A backoff of nil is exponential, with jitter, 20 s at
-// most.
-func Retryer(backoff retry.BackoffDelayer) aws.Retryer {
-	return retry.NewStandard(func(o *retry.StandardOptions) {
-		o.MaxAttempts, o.MaxBackoff, o.Backoff = attempts, maxBackoff, backoff
-		o.RateLimiter = ratelimit.None
-		o.Retryables = append(o.Retryables, retry.RetryableErrorCode{Codes: map[string]struct{}{
-			"ConditionalRequestConflict": {}, "OperationAborted": {}, // somebody writes the same key at this moment
-		}})
-	})
-}
+// attemptTimeout is how long one attempt may take, from the connection to the last byte of the answer.
+const attemptTimeout = 40 * time.Second
 
 // maxPrefix is how long a prefix may be, in bytes: S3 allows 1024 for a name.
 const maxPrefix = 400
