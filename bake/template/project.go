@@ -1,7 +1,9 @@
 package template
 
 import (
+	"cmp"
 	"path/filepath"
+	"regexp"
 	"strings"
 
 	"github.com/iibake/iibake/bake"
@@ -101,10 +103,20 @@ func defaultStore(catalog string) string {
 	return filepath.ToSlash(filepath.Join(catalog, "store"))
 }
 
-func (p *Project) check(d *decoder) {
-	if inBucket(p.Catalog) && !strings.HasPrefix(p.Catalog, "s3://") {
+// checkCatalog refuses what would become a folder with the name of a bucket.
+func (p *Project) checkCatalog(d *decoder) {
+	scheme := regexp.MustCompile(`^([A-Za-z][A-Za-z0-9+.-]*):/*`).FindStringSubmatch(p.Catalog)
+	switch {
+	case strings.HasPrefix(p.Catalog, "s3://") || scheme == nil && !inBucket(p.Catalog):
+	case scheme != nil && strings.EqualFold(scheme[1], "s3"):
+		d.failOnce("catalog", "\"catalog\" cannot be "+quote(p.Catalog), "write s3://"+cmp.Or(p.Catalog[len(scheme[0]):], "bucket/prefix"))
+	default:
 		d.failOnce("catalog", "\"catalog\" cannot be "+quote(p.Catalog), "write the path of a folder, or s3://bucket/prefix")
 	}
+}
+
+func (p *Project) check(d *decoder) {
+	p.checkCatalog(d)
 	if inBucket(p.Store) {
 		d.failOnce("store", "\"store\" cannot be "+quote(p.Store), "write the path of a folder")
 	}

@@ -88,6 +88,23 @@ func TestTemplateIsComplete(t *testing.T) {
 	}
 }
 
+// What looks like an address and is none must not become a folder of that name.
+func TestCatalogOfAWrongAddress(t *testing.T) {
+	t.Parallel()
+	for address, hint := range map[string]string{
+		"s3:/bucket/x": "write s3://bucket/x", "s3:bucket": "write s3://bucket", "S3://bucket": "write s3://bucket", "s3:": "write s3://bucket/prefix",
+		"gs:bucket": "write the path of a folder, or s3://bucket/prefix", "https://x": "write the path of a folder, or s3://bucket/prefix",
+	} {
+		_, err := template.Load(project(t, small+"catalog: '"+address+"'\n", web), template.Options{})
+		if want := `"catalog" cannot be "` + address + `": ` + hint; err == nil || !strings.Contains(err.Error(), want) || !strings.HasPrefix(err.Error(), "iibake.yaml:") {
+			t.Errorf("%v: want %s, with its place", err, want)
+		}
+	}
+	for _, folder := range []string{"record", "./a:b", "../x", "a/b:c"} {
+		load(t, project(t, small+"catalog: '"+folder+"'\n", web))
+	}
+}
+
 func TestCatalogAndStore(t *testing.T) {
 	t.Parallel()
 	elsewhere := t.TempDir()
