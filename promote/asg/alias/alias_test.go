@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -27,7 +28,9 @@ type world struct {
 	t     *testing.T
 	cloud *localcloud.Cloud
 	set   *target.Set
-	now   time.Time
+
+	mu  sync.Mutex // targets wait at the same time
+	now time.Time
 }
 
 func newWorld(t *testing.T) *world {
@@ -41,13 +44,19 @@ func newWorld(t *testing.T) *world {
 		return target.Spec{Name: name, Endpoint: "http://localhost", Region: region, AccessKey: "111122223333"}
 	}
 	set := target.NewSet([]target.Spec{spec("eu", "eu-west-1"), spec("us", "us-east-1")}, target.Options{Transport: cloud.Client().Transport})
-	return &world{t, cloud, set, time.Now()}
+	return &world{t: t, cloud: cloud, set: set, now: time.Now()}
 }
 
-func (w *world) Now() time.Time { return w.now }
+func (w *world) Now() time.Time {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.now
+}
 
 func (w *world) Sleep(_ context.Context, d time.Duration) error {
+	w.mu.Lock()
 	w.now = w.now.Add(d)
+	w.mu.Unlock()
 	return w.cloud.Advance(d)
 }
 
