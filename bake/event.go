@@ -23,13 +23,14 @@ func (p Position) String() string {
 // EventKind says what an [Event] tells.
 type EventKind string
 
-// The kinds of events. A task begins with a Start and ends with exactly one Done, Skip or Fail.
+// The kinds of events. A task begins with a Start and ends with exactly one Done, Skip, Stop or Fail.
 const (
 	EventStart    EventKind = "start"    // a task begins
 	EventProgress EventKind = "progress" // Done of Total bytes
 	EventLog      EventKind = "log"      // one line of output of a program that the task runs
 	EventDone     EventKind = "done"     // the task ended well
 	EventSkip     EventKind = "skip"     // the task was not needed; Text says why
+	EventStop     EventKind = "stop"     // the task was left before its end; Text says why
 	EventFail     EventKind = "fail"     // the task failed; Text is the error
 	EventNote     EventKind = "note"     // something the user wants to know
 	EventWarn     EventKind = "warn"     // something the user should look at
@@ -99,6 +100,9 @@ func (t *Task) Warn(format string, args ...any) {
 
 // Skip ends the task without it having run.
 func (t *Task) Skip(why string) { t.report(Event{Kind: EventSkip, Text: why, Took: t.Elapsed()}) }
+
+// Stop ends the task before it is done, without it having failed.
+func (t *Task) Stop(why string) { t.report(Event{Kind: EventStop, Text: why, Took: t.Elapsed()}) }
 
 // End ends the task: well where err is nil, else as failed. It returns err.
 func (t *Task) End(err error) error {

@@ -39,7 +39,8 @@ type approval struct {
 
 	img  bake.Image
 	rule promote.Rule
-	said promote.Approval
+	said promote.Approval // by whom, and why
+	had  bool             // they had said so before
 }
 
 func openApproval(c *cli.Context) (approval, error) {
@@ -63,8 +64,11 @@ func openApproval(c *cli.Context) (approval, error) {
 		return approval{}, err
 	}
 	a.said = promote.Approval{
-		Image: a.img.Ref, Channel: a.rule.Channel, By: actor(os.Getenv), Email: bake.ReadEmail(c.Context, p.Dir),
+		Image: a.img.Ref, Channel: a.rule.Channel, By: actor(os.Getenv),
 		At: time.Now().UTC(), Reason: c.String("reason"),
+	}
+	if actorOfJob(os.Getenv) == "" { // what git has there says nothing about who triggered a job
+		a.said.Email = bake.ReadEmail(c.Context, p.Dir)
 	}
 	return a, nil
 }
@@ -84,8 +88,8 @@ func (a approval) give(con *console, c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	again := slices.ContainsFunc(before, func(b promote.Approval) bool { return strings.EqualFold(b.By, a.said.By) })
-	if !again {
+	a.had = slices.ContainsFunc(before, func(b promote.Approval) bool { return strings.EqualFold(b.By, a.said.By) })
+	if !a.had {
 		if err := a.show(con, c); err != nil {
 			return err
 		}
@@ -129,15 +133,30 @@ func (a approval) tell(con *console, c *cli.Context) error {
 		return con.printJSON(struct {
 			Approvals []promote.Approval `json:"approvals"`
 			Wanted    int                `json:"wanted"`
-		}{given, a.rule.Approvals})
+			Already   bool               `json:"already,omitempty"` // who approves had done so before
+		}{given, a.rule.Approvals, a.had})
 	}
+	return con.printf("%s for %s: %s\n", a.img.Ref, a.rule.Channel, a.count(given))
+}
+
+// count says how many of those who agreed count, as the gate has it, and who they are.
+func (a approval) count(given []promote.Approval) string {
 	var who []string
 	for _, g := range given {
-		who = append(who, g.By)
+		if !a.rule.NotAuthor || !g.ByAuthor(a.img) {
+			who = append(who, g.By)
+		}
 	}
-	wanted := fmt.Sprintf("%d wanted", a.rule.Approvals)
-	if a.rule.Approvals == 0 {
-		wanted = "which is on record; the channel wants no approvals"
+	said := "approved by " + strings.Join(who, ", ")
+	if a.had {
+		said = a.said.By + " has approved it already"
 	}
-	return con.printf("%s for %s: approved by %s, %s\n", a.img.Ref, a.rule.Channel, strings.Join(who, ", "), wanted)
+	switch n, wanted := len(who), a.rule.Approvals; {
+	case wanted == 0:
+		return said + ", which is on record; the channel wants no approvals"
+	case n > wanted:
+		return fmt.Sprintf("%d, %d wanted: %s", n, wanted, said)
+	default:
+		return fmt.Sprintf("%d of %d: %s", n, wanted, said)
+	}
 }

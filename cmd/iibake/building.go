@@ -154,16 +154,29 @@ func (b *building) nominate(ctx context.Context, img bake.Image) error {
 
 // actor names who is at work: in CI who triggered the job, under sudo who called it, otherwise the user.
 func actor(getenv func(string) string) string {
-	for _, name := range []string{
-		"GITHUB_ACTOR", "GITLAB_USER_LOGIN", "BUILDKITE_BUILD_CREATOR", "CIRCLE_USERNAME", // CI systems
-		"SUDO_USER", "USER", "LOGNAME",
-	} {
-		if who := getenv(name); who != "" {
-			return who
-		}
+	if who := actorOfJob(getenv); who != "" {
+		return who
+	}
+	if who := firstSet(getenv, "SUDO_USER", "USER", "LOGNAME"); who != "" {
+		return who
 	}
 	if u, err := user.Current(); err == nil && u.Username != "" {
 		return u.Username
 	}
 	return fmt.Sprintf("uid %d", os.Getuid())
+}
+
+// actorOfJob names who triggered the job of a CI system, and is empty outside of one.
+func actorOfJob(getenv func(string) string) string {
+	return firstSet(getenv, "GITHUB_ACTOR", "GITLAB_USER_LOGIN", "BUILDKITE_BUILD_CREATOR", "CIRCLE_USERNAME")
+}
+
+// firstSet returns the value of the first variable that has one.
+func firstSet(getenv func(string) string, names ...string) string {
+	for _, name := range names {
+		if value := getenv(name); value != "" {
+			return value
+		}
+	}
+	return ""
 }

@@ -65,8 +65,9 @@ type holding struct {
 type underWay struct {
 	promote.Active
 
-	To string `json:"to"` // version
-	ID string `json:"id"`
+	To   string `json:"to"` // version
+	ID   string `json:"id"`
+	Back bool   `json:"back,omitempty"` // a rollback
 }
 
 // holdings returns what the channels hold of some images, or of all.
@@ -133,7 +134,7 @@ func (r *record) wayOf(ctx context.Context, name string, ch promote.Channel) (*u
 		return nil, err
 	}
 	p, err := r.channels.Promotion(ctx, name, ch, a.Number)
-	return &underWay{a, p.To.Version, p.ID()}, err
+	return &underWay{a, p.To.Version, p.ID(), p.Back}, err
 }
 
 // frozen returns until when a channel of the project does not move, the zero time where it may.
@@ -149,13 +150,11 @@ func (r *record) trace(ctx context.Context, h *holding) error {
 	if err != nil {
 		return err
 	}
-	for _, past := range slices.Backward(history) {
-		if past.Moved() && past.To.Version == h.Version {
-			h.Promotion, h.Since, h.By, h.Reason, h.Proof = past.Number, past.Outcome.At, past.By, past.Reason, past.Proof
-			break
-		}
+	held := bake.Ref{Name: h.Name, Version: h.Version}
+	if past, known := promote.Arrival(history, held); known {
+		h.Promotion, h.Since, h.By, h.Reason, h.Proof = past.Number, past.Outcome.At, past.By, past.Reason, past.Proof
 	}
-	img, err := r.images.Get(ctx, bake.Ref{Name: h.Name, Version: h.Version})
+	img, err := r.images.Get(ctx, held)
 	if err != nil {
 		return err
 	}
@@ -211,6 +210,9 @@ func (h holding) note(p ui.Paint) string {
 	}
 	if u := h.UnderWay; u != nil {
 		state := map[promote.Wish]string{promote.Proceed: "under way", promote.Pause: "paused", promote.Abort: "going back"}[u.Wish]
+		if u.Back && u.Wish == promote.Abort {
+			state = "being stopped"
+		}
 		notes = append(notes, fmt.Sprintf("%s to %s is %s, driven by %s", u.ID, u.To, state, u.Driver))
 		if life := lifeOf(u.Active, time.Now()); life.dead {
 			notes = append(notes, life.text(p, h.Name+"@"+string(h.Channel)))

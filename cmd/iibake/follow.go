@@ -77,14 +77,49 @@ func (f *follower) step(p promote.Progress) {
 	}
 }
 
-// endStep tells how the task of the step before ended: one that gave way to the way back failed.
+// endStep tells how the task of the step before ended. One that was paused is not done, and one that gave way to the way back failed.
 func (f *follower) endStep(p promote.Progress) {
 	turned := p.Step == promote.Backing || p.Step == promote.Halting
-	if turned && f.last.Step != promote.Paused {
+	switch {
+	case f.last.Step == promote.Paused:
+		_ = f.task.End(nil)
+	case p.Step == promote.Paused && !f.stepDone(p):
+		f.task.Stop("paused")
+	case turned:
 		_ = f.task.End(errors.New(p.Reason))
-		return
+	case p.Outcome != nil && !leadsTo(f.last.Step, p.Outcome.Result): // what lay between was not seen
+		_ = f.task.End(errors.New(p.Outcome.Reason))
+	default:
+		_ = f.task.End(nil)
 	}
-	_ = f.task.End(nil)
+}
+
+// stepDone reports whether the step before was at its end when somebody paused the promotion.
+func (f *follower) stepDone(p promote.Progress) bool {
+	switch f.last.Step {
+	case promote.Publishing: // no fleet begins before
+		return slices.ContainsFunc(p.Fleets, func(m promote.FleetProgress) bool { return m.Phase != promote.Planned })
+	case promote.Moving:
+		return !slices.ContainsFunc(p.Fleets, func(m promote.FleetProgress) bool {
+			return m.Wave == f.last.Wave && endingOf(m.Phase, p.Promotion.Back) != ui.Arrived
+		})
+	case promote.Watching:
+		return !f.last.Until.IsZero() && !p.At.Before(f.last.Until)
+	case promote.Paused, promote.Backing, promote.Halting, promote.Finishing, promote.Ended:
+	}
+	return false
+}
+
+// leadsTo reports whether a promotion ends so when all goes well at a step.
+func leadsTo(s promote.Step, r promote.Result) bool {
+	switch s {
+	case promote.Backing:
+		return r == promote.Reverted
+	case promote.Halting:
+		return r == promote.Stopped
+	case promote.Publishing, promote.Moving, promote.Watching, promote.Paused, promote.Finishing, promote.Ended:
+	}
+	return r == promote.Promoted
 }
 
 // stepTitle says in words what a promotion is at, the same while it lasts. It is empty where the fleets say it all, and at the end.

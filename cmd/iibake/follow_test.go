@@ -54,6 +54,57 @@ func TestFollower(t *testing.T) {
 	}
 }
 
+// A step ends as done only where it is.
+func TestFollowerEndsSteps(t *testing.T) {
+	past := func(o promote.Result) *promote.Outcome { return &promote.Outcome{Result: o, Reason: "why"} }
+	for name, c := range map[string]struct {
+		before, after promote.Step
+		arrived       bool // the wave
+		outcome       *promote.Outcome
+		want          string
+	}{
+		"paused before anything began": {promote.Publishing, promote.Paused, false, nil, "publish: not done: paused"},
+		"paused behind it":             {promote.Publishing, promote.Paused, true, nil, "publish: done in "},
+		"a wave paused":                {promote.Moving, promote.Paused, false, nil, "wave 1 of 2: web-canary: not done: paused"},
+		"a wave that had arrived":      {promote.Moving, promote.Paused, true, nil, "wave 1 of 2: web-canary: done in "},
+		"a soak paused":                {promote.Watching, promote.Paused, true, nil, "soak after wave 1 of 2: not done: paused"},
+		"a wave aborted":               {promote.Moving, promote.Backing, false, nil, "wave 1 of 2: web-canary: failed after "},
+		"a rollback aborted":           {promote.Moving, promote.Halting, false, nil, "wave 1 of 2: web-canary: failed after "},
+		"aborted unseen":               {promote.Moving, promote.Ended, false, past(promote.Reverted), "wave 1 of 2: web-canary: failed after "},
+		"a pause aborted":              {promote.Paused, promote.Backing, false, nil, "paused by : done in "},
+		"promoted":                     {promote.Finishing, promote.Ended, true, past(promote.Promoted), "move the channel: done in "},
+		"the channel moved away":       {promote.Finishing, promote.Ended, true, past(promote.Stopped), "move the channel: failed after "},
+		"went back":                    {promote.Backing, promote.Ended, true, past(promote.Reverted), "bring the fleets back: done in "},
+		"could not go back":            {promote.Backing, promote.Ended, true, past(promote.Stopped), "bring the fleets back: failed after "},
+		"stopped":                      {promote.Halting, promote.Ended, true, past(promote.Stopped), "stop the fleets: done in "},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var b strings.Builder
+			rep, err := ui.New(&b, ui.Options{Mode: ui.Plain})
+			if err != nil {
+				t.Fatal(err)
+			}
+			first := looks()[0]
+			first.Step = c.before
+			first.Fleets = []promote.FleetProgress{{Fleet: "web-canary", Phase: promote.Planned}, {Fleet: "web-eu", Wave: 1, Phase: promote.Planned}}
+			second := first
+			second.Step, second.Outcome = c.after, c.outcome
+			second.Fleets = slices.Clone(first.Fleets)
+			if c.arrived {
+				second.Fleets[0].Phase = promote.Done
+			}
+			f := newFollower(rep)
+			f.take(first)
+			f.take(second)
+			f.take(first) // a step that goes on begins again
+			text := b.String()
+			if !strings.Contains(text, "\nweb@production: "+c.want) || strings.Count(text, stepTitle(first)+" ...\n") != 2 {
+				t.Errorf("want %s:\n%s", c.want, text)
+			}
+		})
+	}
+}
+
 func TestStepTitle(t *testing.T) {
 	p := looks()[1]
 	p.Promotion.Waves[0] = append(p.Promotion.Waves[0], webMember("b"), webMember("c"), webMember("d"), webMember("e"), webMember("f"))

@@ -189,8 +189,26 @@ func (e *engine) nothingToDo(con *console, c *cli.Context, v planView) error {
 	return con.printf("\n%s\n", v.already())
 }
 
+// wantBare refuses options of a new promotion beside --resume: what is under way goes on as it was begun.
+func wantBare(c *cli.Context) error {
+	var idle []string
+	for _, name := range []string{"plan", "reason", "only", "keep", "pin"} {
+		if c.IsSet(name) {
+			idle = append(idle, "--"+name)
+		}
+	}
+	if len(idle) == 0 {
+		return nil
+	}
+	return withHint(fmt.Errorf("%w: promote --resume: it goes on as it was begun, and takes no %s", errUsage, strings.Join(idle, ", ")),
+		"leave that out; iibake watch --once shows how it is")
+}
+
 // takeOver carries on the promotion that another process began.
 func (e *engine) takeOver(con *console, c *cli.Context) error {
+	if err := wantBare(c); err != nil {
+		return err
+	}
 	p, err := e.underWay(c)
 	if err != nil {
 		return err

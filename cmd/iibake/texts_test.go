@@ -247,7 +247,7 @@ func TestWitnessForgets(t *testing.T) {
 		t.Fatal(err)
 	}
 	w := newWitness(r)
-	for _, end := range []bake.EventKind{bake.EventDone, bake.EventSkip, bake.EventFail} {
+	for _, end := range []bake.EventKind{bake.EventDone, bake.EventSkip, bake.EventStop, bake.EventFail} {
 		for i := range 60 {
 			w.Report(bake.Event{Kind: bake.EventLog, Image: "web", Task: string(end), Text: fmt.Sprintf(" \x1b[1m%s %d\r\n", end, i)})
 		}

@@ -171,6 +171,9 @@ func TestActor(t *testing.T) {
 			if got := actor(func(k string) string { return c.env[k] }); got != c.want {
 				t.Errorf("got %q, want %q", got, c.want)
 			}
+			if inJob := actorOfJob(func(k string) string { return c.env[k] }) != ""; inJob != strings.Contains(name, "CI") {
+				t.Errorf("of a job: %t", inJob)
+			}
 		})
 	}
 }

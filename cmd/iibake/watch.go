@@ -76,7 +76,7 @@ func wishCommand(con *console, wish promote.Wish, name, usage, description strin
 				return err
 			}
 			if wish == promote.Abort {
-				if yes, err := con.confirm(c, "end "+p.ID()+" and bring back the fleets that moved?"); err != nil || !yes {
+				if yes, err := con.confirm(c, abortQuestion(p)); err != nil || !yes {
 					return err
 				}
 			}
@@ -101,8 +101,20 @@ func resumeCommand(con *console) *cli.Command {
 
 func abortCommand(con *console) *cli.Command {
 	return wishCommand(con, promote.Abort, "abort", "end a promotion, and bring back what moved",
-		"The process that carries it out does it, and ends with code 13. Where that has died, iibake promote --resume takes over.")
+		"The process that carries it out does it, and ends with code 13. Where that has died, iibake promote --resume takes over.\n"+
+			"A rollback is stopped where it is, and ends with code 1: its fleets may be half and half.")
 }
+
+// abortQuestion is what is asked before a promotion is ended. One that goes back already can only be stopped.
+func abortQuestion(p promote.Promotion) string {
+	if p.Back {
+		return "stop the rollback " + p.ID() + " where it is, with " + halfAndHalf + "?"
+	}
+	return "end " + p.ID() + " and bring back the fleets that moved?"
+}
+
+// halfAndHalf is what becomes of a rollback that is aborted.
+const halfAndHalf = "fleets that may be half and half"
 
 // tellWish says what is on record now, and warns where nobody seems to heed it.
 func (e *engine) tellWish(con *console, c *cli.Context, p promote.Promotion, a promote.Active) error {
@@ -115,6 +127,18 @@ func (e *engine) tellWish(con *console, c *cli.Context, p promote.Promotion, a p
 		words := map[promote.Wish]string{promote.Proceed: "that it goes on", promote.Pause: "the pause", promote.Abort: "the abort"}
 		return con.printf("%s: %s is on record, but %s cannot heed it: %s\n", p.ID(), words[a.Wish], a.Driver, life.text(con.paint(con.out), placeOf(p)))
 	}
-	words := map[promote.Wish]string{promote.Proceed: "goes on", promote.Pause: "pauses", promote.Abort: "goes back"}
-	return con.printf("%s: %s %s\n", p.ID(), a.Driver, words[a.Wish])
+	return con.printf("%s: %s %s\n", p.ID(), a.Driver, heeding(p, a.Wish))
+}
+
+// heeding says what the process that carries out a promotion does about a wish.
+func heeding(p promote.Promotion, wish promote.Wish) string {
+	switch {
+	case wish == promote.Proceed:
+		return "goes on"
+	case wish == promote.Pause:
+		return "pauses"
+	case p.Back:
+		return "stops the rollback where it is, with " + halfAndHalf
+	}
+	return "goes back"
 }

@@ -43,7 +43,7 @@ func (w *witness) note(e bake.Event) {
 			w.shown[line] = true
 		}
 		delete(w.logs, task)
-	case bake.EventDone, bake.EventSkip:
+	case bake.EventDone, bake.EventSkip, bake.EventStop:
 		delete(w.logs, task)
 	case bake.EventStart, bake.EventProgress, bake.EventNote, bake.EventWarn:
 	}

@@ -102,7 +102,7 @@ func (r *grouped) Report(e bake.Event) {
 	case bake.EventLog:
 		r.logs[id] = tail(r.logs[id], harmless(Clean(e.Text)), keptLogs)
 		return
-	case bake.EventDone, bake.EventSkip:
+	case bake.EventDone, bake.EventSkip, bake.EventStop:
 		r.flush(id, true)
 	case bake.EventFail:
 		r.flush(id, false)

@@ -152,12 +152,12 @@ func TestInterruptedTasksShowNoOutput(t *testing.T) {
 func TestEventsWithoutTheirTask(t *testing.T) {
 	t.Parallel()
 	tell := func(r ui.Reporter) {
-		for _, k := range []bake.EventKind{bake.EventLog, bake.EventProgress, bake.EventFail, bake.EventDone, bake.EventSkip, bake.EventNote, bake.EventWarn} {
+		for _, k := range []bake.EventKind{bake.EventLog, bake.EventProgress, bake.EventFail, bake.EventDone, bake.EventSkip, bake.EventStop, bake.EventNote, bake.EventWarn} {
 			r.Report(bake.Event{Kind: k, Image: "web", Task: "lost", Text: "why", Done: 1})
 		}
 	}
 	sameLines(t, told(t, ui.Options{Mode: ui.Plain}, tell),
-		"web: lost: failed after 0.0s", "web: lost: done in 0.0s", "web: lost: skipped: why", "web: why", "web: warning: why")
+		"web: lost: failed after 0.0s", "web: lost: done in 0.0s", "web: lost: skipped: why", "web: lost: not done: why", "web: why", "web: warning: why")
 	var s screen
 	r, err := ui.New(&s, ui.Options{Size: size(40, 10)})
 	if err != nil {
@@ -166,7 +166,7 @@ func TestEventsWithoutTheirTask(t *testing.T) {
 	tell(r)
 	r.Close()
 	sameLines(t, strings.Split(strings.TrimSpace(s.String()), "\n"),
-		"web  ✗ lost                        0.0s", "web  ✓ lost                        0.0s", "web  – lost · why", "web    why", "web  ! why")
+		"web  ✗ lost                        0.0s", "web  ✓ lost                        0.0s", "web  – lost · why", "web  – lost · why", "web    why", "web  ! why")
 }
 
 // TestPlainFleets: a fleet gets a line at each change of its phase, and one in ten seconds at most about its instances.

@@ -54,6 +54,8 @@ func (r *plain) Report(e bake.Event) {
 		r.say(e, r.p.Good("done")+" in "+Took(e.Took))
 	case bake.EventSkip:
 		r.say(e, r.p.Dim(joinNonEmpty(": ", "skipped", text)))
+	case bake.EventStop:
+		r.say(e, r.p.Dim(joinNonEmpty(": ", "not done", text)))
 	case bake.EventFail:
 		if !cancelled(e) {
 			r.tail(e.Image, task)
@@ -64,8 +66,10 @@ func (r *plain) Report(e bake.Event) {
 	case bake.EventWarn:
 		r.line(e.Image, r.p.Warn("warning: "+text))
 	}
-	if e.Kind == bake.EventDone || e.Kind == bake.EventSkip || e.Kind == bake.EventFail {
+	switch e.Kind {
+	case bake.EventDone, bake.EventSkip, bake.EventStop, bake.EventFail:
 		delete(r.tasks, idOf(e))
+	case bake.EventStart, bake.EventProgress, bake.EventLog, bake.EventNote, bake.EventWarn:
 	}
 }
 

@@ -126,7 +126,7 @@ func (s *stage) act(t *rapid.T, text *rapid.Generator[string]) {
 	s.Report(bake.Event{
 		Time: s.now, Image: rapid.SampledFrom([]string{"web", "base"}).Draw(t, "image"), Task: rapid.SampledFrom([]string{"boot", "step 1/2 apt nginx"}).Draw(t, "task"), Text: text.Draw(t, "text"),
 		Kind: rapid.SampledFrom([]bake.EventKind{
-			bake.EventStart, bake.EventStart, bake.EventProgress, bake.EventLog, bake.EventLog, bake.EventDone, bake.EventSkip, bake.EventFail, bake.EventNote, bake.EventWarn,
+			bake.EventStart, bake.EventStart, bake.EventProgress, bake.EventLog, bake.EventLog, bake.EventDone, bake.EventSkip, bake.EventStop, bake.EventFail, bake.EventNote, bake.EventWarn,
 		}).Draw(t, "kind"),
 		Done: rapid.Int64Range(-5, 1<<50).Draw(t, "done"), Total: rapid.Int64Range(-5, 1<<50).Draw(t, "total"), Took: time.Duration(rapid.Int64Range(0, int64(30*time.Hour)).Draw(t, "took")),
 	})

@@ -99,7 +99,7 @@ func (t *terminal) take(e bake.Event) {
 		}
 	case bake.EventLog:
 		t.takeLog(task, e)
-	case bake.EventDone, bake.EventSkip, bake.EventFail:
+	case bake.EventDone, bake.EventSkip, bake.EventStop, bake.EventFail:
 		t.end(e, task)
 	case bake.EventNote:
 		t.line(e.Image, " ", Clean(e.Text), "")
@@ -125,7 +125,7 @@ func (t *terminal) end(e bake.Event, task *running) {
 	switch e.Kind {
 	case bake.EventDone:
 		t.line(e.Image, p.Good("✓"), cut(Clean(e.Task), t.textWidth(took)), took)
-	case bake.EventSkip:
+	case bake.EventSkip, bake.EventStop:
 		text := Clean(e.Task)
 		if e.Text != "" {
 			text += " · " + Clean(e.Text)
