@@ -28,7 +28,7 @@ type Drift struct {
 	Template  string    `json:"template,omitempty"`  // id of a launch template
 	Version   string    `json:"version,omitempty"`   // of the launch template: the one to go back to
 	Parameter string    `json:"parameter,omitempty"` // SSM parameter
-	AMI       string    `json:"ami,omitempty"`       // that Parameter should hold
+	AMI       string    `json:"ami,omitempty"`       // that Parameter should hold; empty where none is known to exist now
 	Instances []string  `json:"instances,omitempty"` // ids
 	Mend      []string  `json:"mend,omitempty"`      // commands; who shows the drift to people fills them in
 }
@@ -77,7 +77,10 @@ func (v *view) about(m Member, s Survey) Drift {
 	return Drift{Image: m.Image, Fleet: m.Name, Target: m.Target, Account: s.Account, Region: s.Region, Group: m.Group}
 }
 
-func (d Drift) missing() Drift {
+func (d Drift) missing(st *standing) Drift {
+	if st != nil {
+		d.Channel, d.Want = st.Rule.Channel, st.held
+	}
 	d.Kind, d.What = DriftMissing, fmt.Sprintf("there is no Auto Scaling group %s in %s %s", d.Group, d.Account, d.Region)
 	d.Remedy = "make the group, or name the right one, or another target, in iibake.yaml"
 	return d
@@ -96,7 +99,9 @@ func (v *view) judgeChannel(st *standing, c ChannelStatus) {
 	}
 	if r, bad := v.revoked[*c.Holds]; bad {
 		d.Kind, d.Runs, d.What = DriftRevoked, c.Holds, fmt.Sprintf("it holds %s, which was revoked: %s", c.Holds, v.whyRevoked(*c.Holds, r))
-		d.Remedy = "go back to an earlier image, or promote a newer one"
+		if d.Remedy = "go back to an earlier image, or promote a newer one"; c.Channel == Candidate {
+			d.Remedy = "change the template or its files, commit and build it; or refresh what it is built from"
+		}
 		v.add(d)
 	}
 	if d.Runs = nil; c.Old {
@@ -146,11 +151,12 @@ func (v *view) judgeAlias(st *standing, s Survey) {
 	v.add(d)
 }
 
-// amiIn returns what an image is where a survey is of: the account's own before one that another account shares.
+// amiIn returns what an image is where a survey is of, among those AMIs that exist now: the account's own before one that another account shares.
+// A record may be of a cloud, or of a time, that is over: nobody is told to use what it names and nobody has seen.
 func (v *view) amiIn(ref bake.Ref, s Survey) string {
 	found := ""
 	for _, a := range v.places {
-		if a.Image == ref && a.Region == s.Region && (found == "" || a.Account == s.Account) {
+		if a.Image == ref && a.Region == s.Region && s.AMIs[a.AMI] && (found == "" || a.Account == s.Account) {
 			found = a.AMI
 		}
 	}

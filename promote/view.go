@@ -80,7 +80,7 @@ func (v *view) fleet(m Member, st *standing) (FleetStatus, *Group) {
 	g, ok := survey.Groups[m.Group]
 	if !ok {
 		f.Missing = true
-		v.add(v.about(m, survey).missing())
+		v.add(v.about(m, survey).missing(st))
 		return f, nil
 	}
 	f.Desired, f.Healthy, f.Running, f.Current = g.Desired, g.healthy(), g.running(v.images), v.launches(g)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -19,7 +20,9 @@ import (
 )
 
 // isAddress reports whether a catalog is not in a folder.
-func isAddress(catalog string) bool { return strings.Contains(catalog, "://") }
+func isAddress(catalog string) bool {
+	return strings.Contains(catalog, "://") || regexp.MustCompile(`^[A-Za-z][A-Za-z0-9+.-]*:`).MatchString(catalog) // s3:/bucket is no folder
+}
 
 // openShared opens a catalog in a bucket. What belongs to this machine stays in the project's folder, or below the current one where there is no
 // project. Nobody is asked yet.

@@ -51,10 +51,10 @@ func findImage(c *cli.Context) (*record, bake.Image, error) {
 // find returns the image that what means.
 func (r *record) find(ctx context.Context, what string) (bake.Image, error) {
 	img, err := r.images.Find(ctx, what)
-	if err != nil {
-		return bake.Image{}, withHint(err, "iibake images lists what there is")
+	if err != nil && len(hints(err)) == 0 { // a catalog that cannot be read lists nothing
+		err = withHint(err, "iibake images lists what there is")
 	}
-	return img, nil
+	return img, err
 }
 
 // notFound returns an error that says what was not found.

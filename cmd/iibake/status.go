@@ -34,7 +34,7 @@ func statusCommand(con *console) *cli.Command {
 			"keep it from showing the rest. Without operands it shows everything.\n\n" +
 			"It ends with 0 where all is as it should be, with 16 where something is to be mended, and otherwise with 1 where it could not look everywhere.",
 		Flags: append(variableFlags(), outputFlag(),
-			&cli.DurationFlag{Name: "timeout", Value: time.Minute, Usage: "do not wait longer than `TIME` for accounts that do not answer"}),
+			&cli.DurationFlag{Name: "timeout", Value: time.Minute, Usage: "do not wait longer than `TIME` for the catalog, nor for accounts that do not answer"}),
 		BashComplete: completeChannels(con),
 		Action: func(c *cli.Context) error {
 			names, err := operands(c, "NAME...")
@@ -50,7 +50,7 @@ func statusCommand(con *console) *cli.Command {
 				return err
 			}
 			t := openTargets(c, p)
-			s, err := r.status(c.Context, p, survey.Surveyor{Open: t.open, Patience: c.Duration("timeout")})
+			s, err := r.status(c.Context, p, survey.Surveyor{Open: t.open, Patience: c.Duration("timeout")}, c.Duration("timeout"))
 			if err != nil {
 				return err
 			}
@@ -88,8 +88,8 @@ func (t targets) open(ctx context.Context, name string) (*target.Target, error) 
 	return found, err
 }
 
-// status looks at the channels and fleets of the project.
-func (r *record) status(ctx context.Context, p *template.Project, v surveyor) (promote.Status, error) {
+// status looks at the channels and fleets of the project. The catalog must answer within patience, where that is not 0.
+func (r *record) status(ctx context.Context, p *template.Project, v surveyor, patience time.Duration) (promote.Status, error) {
 	c := promote.StatusConfig{Catalog: r.catalog, Survey: v.Survey, Gone: gone, Now: time.Now()}
 	rules := rulesOf(p)
 	for _, img := range p.Images {
@@ -105,6 +105,9 @@ func (r *record) status(ctx context.Context, p *template.Project, v surveyor) (p
 		if channelOf(p, name) == "" {
 			c.Rest = append(c.Rest, member(p, name))
 		}
+	}
+	if patience > 0 {
+		c.Catalog = patient{r.catalog, patience, c.Now.Add(patience)}
 	}
 	s, err := promote.Look(ctx, c)
 	s.Channels = slices.DeleteFunc(s.Channels, func(c promote.ChannelStatus) bool {
@@ -160,7 +163,7 @@ func known(p *template.Project, name string) error {
 		return nil
 	}
 	return withHint(notFound("channel, fleet or image "+name),
-		"iibake.yaml has the channels "+joinKeys(p.Channels)+" and the fleets "+joinKeys(p.Fleets))
+		placesHint(p))
 }
 
 // statusFailure is the error of a status that somebody has to act on. What it is about has been shown.

@@ -231,7 +231,7 @@ func TestMendingElsewhere(t *testing.T) {
 	if !slices.Equal(got, want) {
 		t.Errorf("got %q", got)
 	}
-	if got := m.commands(promote.Drift{Kind: promote.DriftAge, Image: "web", Channel: "candidate"}); !slices.Equal(got, []string{"iibake build web"}) {
+	if got := m.commands(promote.Drift{Kind: promote.DriftAge, Image: "web", Channel: "candidate"}); !slices.Equal(got, []string{"iibake build web --refresh"}) {
 		t.Errorf("got %q", got)
 	}
 }

@@ -67,7 +67,7 @@ func (s statusText) about(all []promote.Drift) string {
 		if i+1 < len(all) && slices.Equal(d.Mend, all[i+1].Mend) && len(d.Mend) > 0 {
 			continue // the same helps against the next one
 		}
-		if len(d.Mend) == 0 {
+		if len(d.Mend) == 0 || d.Kind == promote.DriftRevoked && d.Fleet == "" && d.Channel == promote.Candidate { // a command alone may not help
 			text.WriteString("    " + d.Remedy + "\n")
 		}
 		for _, command := range d.Mend {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 
@@ -29,7 +30,7 @@ func (m mender) commands(d promote.Drift) []string {
 		case d.Fleet != "":
 			return move(d)
 		case d.Channel == promote.Candidate:
-			return []string{"iibake build " + d.Image}
+			return []string{"iibake build " + d.Image + " --refresh"}
 		}
 		return []string{"iibake rollback " + place}
 	case promote.DriftSilent:
@@ -52,9 +53,7 @@ func (m mender) commands(d promote.Drift) []string {
 	case promote.DriftRefresh:
 		return []string{m.aws(d, "autoscaling cancel-instance-refresh", "--auto-scaling-group-name "+shellWord(d.Group))}
 	case promote.DriftTemplate:
-		if d.Version == "" && d.Want != nil {
-			return []string{move(d)[0] + " --pin"}
-		}
+		return m.pin(d)
 	case promote.DriftMissing:
 	}
 	return nil
@@ -68,6 +67,17 @@ func move(d promote.Drift) []string {
 	return []string{fmt.Sprintf("iibake promote %s %s --only %s", d.Want, d.Channel, d.Fleet)}
 }
 
+// pin turns the alias of a version that a group uses into a number.
+func (m mender) pin(d promote.Drift) []string {
+	switch {
+	case d.Version != "":
+		return nil
+	case d.Want == nil: // the channel holds nothing yet: its first promotion does it
+		return []string{fmt.Sprintf("iibake promote %s@%s %s --pin", d.Image, m.before(d.Channel), d.Channel)}
+	}
+	return []string{move(d)[0] + " --pin"}
+}
+
 func (m mender) goBack(d promote.Drift) []string {
 	if d.Version == "" {
 		return nil
@@ -76,24 +86,26 @@ func (m mender) goBack(d promote.Drift) []string {
 		fmt.Sprintf("--auto-scaling-group-name %s --launch-template LaunchTemplateId=%s,Version=%s", shellWord(d.Group), d.Template, d.Version))}
 }
 
+// setAlias has promote set the parameter where only publish finds out which AMI there is.
 func (m mender) setAlias(d promote.Drift) []string {
 	if d.AMI == "" {
-		return []string{fmt.Sprintf("iibake publish %s --target %s", d.Want, d.Target)}
+		return []string{fmt.Sprintf("iibake publish %s --target %s", d.Want, d.Target), fmt.Sprintf("iibake promote %s %s", d.Want, d.Channel)}
 	}
 	return []string{m.aws(d, "ssm put-parameter", fmt.Sprintf("--name %s --type String --data-type aws:ec2:image --overwrite --value %s", shellWord(d.Parameter), d.AMI))}
 }
 
 // renew brings a newer image into a channel: by the channel before, where there is one.
 func (m mender) renew(d promote.Drift) []string {
-	commands := []string{"iibake build " + d.Image}
+	commands := []string{"iibake build " + d.Image + " --refresh"} // without, what sources were last time counts
 	if d.Channel == promote.Candidate {
 		return commands
 	}
-	from := m.project.Channels[string(d.Channel)].After
-	if from == "" {
-		from = string(promote.Candidate)
-	}
-	return append(commands, fmt.Sprintf("iibake promote %s@%s %s", d.Image, from, d.Channel))
+	return append(commands, fmt.Sprintf("iibake promote %s@%s %s", d.Image, m.before(d.Channel), d.Channel))
+}
+
+// before returns the channel that images of another one come from.
+func (m mender) before(ch promote.Channel) string {
+	return cmp.Or(m.project.Channels[string(ch)].After, string(promote.Candidate))
 }
 
 // aws returns a command of the AWS CLI. It names the endpoint of what is not AWS: a group of the same name may be there, too.
