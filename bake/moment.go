@@ -34,7 +34,27 @@ func (m *Moment) UnmarshalText(b []byte) error {
 			return nil
 		}
 	}
-	return fmt.Errorf("%q is no moment: write a day and a time, for example 2026-12-20 18:00, or Fri 18:00 for every week", b)
+	return fmt.Errorf("%q is no moment: write %s", b, rightMoment(word, clock))
+}
+
+// rightMoment says what to write instead of a day and a time of which one is wrong.
+func rightMoment(word, clock string) string {
+	t, err := time.Parse(clockLayout, clock) // which takes an hour of one digit
+	if err != nil {
+		return "a day and a time, for example 2026-12-20 18:00, or Fri 18:00 for every week"
+	}
+	_, noDate := time.Parse(time.DateOnly, word)
+	isDay := noDate == nil
+	for d := time.Sunday; d <= time.Saturday; d++ {
+		isDay = isDay || word == d.String()[:3]
+	}
+	switch {
+	case isDay:
+		return "the hour with two digits: " + word + " " + t.Format(clockLayout)
+	case strings.Trim(word, "0123456789-") == "":
+		return "a day that there is, for example 2026-12-20 " + t.Format(clockLayout)
+	}
+	return "one of the days Mon Tue Wed Thu Fri Sat Sun, for example Fri " + t.Format(clockLayout)
 }
 
 func minuteOfDay(t time.Time) int { return 60*t.Hour() + t.Minute() }

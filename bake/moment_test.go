@@ -47,3 +47,22 @@ func TestMoments(t *testing.T) {
 		}
 	}
 }
+
+// What is wrong with a moment is said as narrowly as it is known.
+func TestMomentHints(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]string{
+		"Mon 8:00":         "write the hour with two digits: Mon 08:00",
+		"2026-12-20 8:05":  "write the hour with two digits: 2026-12-20 08:05",
+		"Fr 16:00":         "write one of the days Mon Tue Wed Thu Fri Sat Sun, for example Fri 16:00",
+		"Friday 8:00":      "write one of the days Mon Tue Wed Thu Fri Sat Sun, for example Fri 08:00",
+		"2026-02-30 10:00": "write a day that there is, for example 2026-12-20 10:00",
+		"Fri 24:00":        "write a day and a time, for example 2026-12-20 18:00, or Fri 18:00 for every week",
+		"Fri":              "write a day and a time, for example 2026-12-20 18:00, or Fri 18:00 for every week",
+	} {
+		var m bake.Moment
+		if err := m.UnmarshalText([]byte(text)); err == nil || !strings.HasSuffix(err.Error(), "is no moment: "+want) {
+			t.Errorf("%s: %v, want %s", text, err, want)
+		}
+	}
+}

@@ -14,7 +14,7 @@ import (
 // Channel is a movable name for one image of each template.
 type Channel struct {
 	After     string        `yaml:"after" format:"name" example:"staging" doc:"channel that an image must have been in before"`
-	Age       bake.Duration `yaml:"age" example:"24h" doc:"how long it must have been there"`
+	Age       bake.Duration `yaml:"age" example:"24h" doc:"how long it must have been in the channel that after names"`
 	Approvals int           `yaml:"approvals" min:"1" max:"100" example:"1" doc:"how many people must agree"`
 	NotAuthor bool          `yaml:"not_author" doc:"the agreement of who baked the image, or wrote its commit, does not count"`
 	Freeze    []Freeze      `yaml:"freeze" example:"{ from: 'Fri 16:00', until: 'Mon 08:00' }" doc:"when the channel does not move"`

@@ -197,7 +197,7 @@ func (d *decoder) unknownKey(key *yaml.Node, typ reflect.Type) (meant string) {
 		return ""
 	}
 	d.fail(key, fmt.Sprintf("unknown key %s", quote(key.Value)), didYouMean(key.Value, known, "remove it"))
-	meant, _ = nearest(key.Value, known)
+	meant, _ = Nearest(key.Value, known)
 	return meant
 }
 

@@ -42,7 +42,16 @@ func Explain(key string) ([]Entry, error) {
 	if len(found) > 0 {
 		return found, nil
 	}
+	if places := placesOf(words(key)); failed.known == 0 && len(places) > 0 {
+		return nil, fmt.Errorf("%w key: neither file begins with %q: did you mean %s?", bake.ErrInvalid, key, strings.Join(places, " or "))
+	}
 	return nil, failed.err
+}
+
+// placesOf returns the keys that end in these words.
+func placesOf(words []string) []string {
+	end := "." + strings.Join(words, ".")
+	return slices.DeleteFunc(Keys(), func(key string) bool { return !strings.HasSuffix(key, end) })
 }
 
 // miss says how near a key came to one that there is.
@@ -85,7 +94,7 @@ func (e explainer) find(f field, path string, rest []string) (Entry, miss) {
 		return e.follow(next, at, rest[1:])
 	}
 	keys := e.d.tables.keysOf(item.typ)
-	_, near := nearest(rest[0], keys)
+	_, near := Nearest(rest[0], keys)
 	switch {
 	case !chosen || near:
 	case len(rest) == 1 && f.keys != "":
@@ -95,7 +104,7 @@ func (e explainer) find(f field, path string, rest []string) (Entry, miss) {
 			return e.follow(next, at, rest[2:])
 		}
 		path, rest = at, rest[1:]
-		_, near = nearest(rest[0], keys)
+		_, near = Nearest(rest[0], keys)
 	}
 	err := fmt.Errorf("%w key: %s has no key %q: %s", bake.ErrInvalid, cmp.Or(path, e.kind.what()), rest[0], didYouMean(rest[0], keys, ""))
 	return Entry{}, miss{err: err, near: near}

@@ -11,7 +11,7 @@ func didYouMean(word string, known []string, ifNone string) string {
 	if len(known) == 0 {
 		return ifNone
 	}
-	if best, ok := nearest(word, known); ok {
+	if best, ok := Nearest(word, known); ok {
 		return fmt.Sprintf("did you mean %q?", best)
 	}
 	if len(known) == 1 {
@@ -20,8 +20,8 @@ func didYouMean(word string, known []string, ifNone string) string {
 	return "write one of " + strings.Join(known, ", ")
 }
 
-// nearest returns the known word with the least edit distance from word, if at most every third letter or so differs.
-func nearest(word string, known []string) (best string, ok bool) {
+// Nearest returns the known word with the least edit distance from word, if at most every third letter or so differs.
+func Nearest(word string, known []string) (best string, ok bool) {
 	least := 1 + max(1, len(word)/3)
 	for _, k := range known {
 		if d := len(k) - len(word); d >= least || -d >= least {

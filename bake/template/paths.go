@@ -65,7 +65,7 @@ func (d *decoder) sibling(name string) string {
 	for i, e := range entries {
 		names[i] = e.Name()
 	}
-	if best, ok := nearest(path.Base(name), names); ok {
+	if best, ok := Nearest(path.Base(name), names); ok {
 		return fmt.Sprintf("did you mean %q?", path.Join(folder, best))
 	}
 	return "create it, or correct the path, which begins at the root of the repository"

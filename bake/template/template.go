@@ -43,6 +43,9 @@ func Find(dir string) (string, error) {
 			return at, nil
 		}
 		if at == filepath.Dir(at) {
+			if _, err := os.Stat(start); errors.Is(err, fs.ErrNotExist) {
+				return "", fmt.Errorf("folder %s: %w", start, bake.ErrNotFound)
+			}
 			return "", fmt.Errorf("%s in %s or a folder above: %w: run iibake init to begin a project", projectFile, start, bake.ErrNotFound)
 		}
 	}

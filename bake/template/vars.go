@@ -71,7 +71,7 @@ func (d *decoder) variable(n *yaml.Node, expression string) (string, bool) {
 }
 
 func declareHint(name string, known []string) string {
-	if best, ok := nearest(name, known); ok {
+	if best, ok := Nearest(name, known); ok {
 		return fmt.Sprintf("did you mean %q?", best)
 	}
 	return "declare it under vars"

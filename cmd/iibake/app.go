@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/urfave/cli/v2"
@@ -82,8 +83,18 @@ func onUsageError(c *cli.Context, err error, _ bool) error {
 	hint := help + " lists the options"
 	if _, name, ok := strings.Cut(err.Error(), "not defined: -"); ok {
 		hint = didYouMean(suggestFlag(flags, name), hint)
+		if help == "iibake --help" && ofVerbs(c.App.Commands, name) {
+			hint = "it is an option of verbs, and comes behind the verb: iibake VERB " + strings.Repeat("-", min(len(name), 2)) + name
+		}
 	}
 	return withHint(fmt.Errorf("%w: %w", errUsage, err), hint)
+}
+
+// ofVerbs reports whether one of the verbs, or one below them, has an option of that name.
+func ofVerbs(verbs []*cli.Command, name string) bool {
+	return slices.ContainsFunc(verbs, func(c *cli.Command) bool {
+		return slices.ContainsFunc(c.Flags, func(f cli.Flag) bool { return slices.Contains(f.Names(), name) }) || ofVerbs(c.Subcommands, name)
+	})
 }
 
 // suggestFlag returns a suggestion only where it is a near one: urfave/cli always finds something.
@@ -103,7 +114,7 @@ func withoutVerb(con *console, c *cli.Context) error {
 	case !c.Args().Present():
 		return cli.ShowAppHelp(c)
 	}
-	return noVerb(c.App, nil, c.Args().First())
+	return wrongVerb(c)
 }
 
 // operands returns the operands of a verb, which must be as many as names has; the last name may end in "..." for any number.

@@ -54,7 +54,7 @@ func openApproval(c *cli.Context) (approval, error) {
 	}
 	a := approval{record: r}
 	if a.rule, err = rulesOf(p)("", promote.Channel(args[1])); err != nil {
-		return approval{}, err
+		return approval{}, withSwapped(c, p, err)
 	}
 	if a.rule.Channel == promote.Candidate {
 		return approval{}, withHint(fmt.Errorf("%w: approve: an image enters candidate by passing its tests, and nothing else", errUsage),

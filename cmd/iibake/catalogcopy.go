@@ -3,6 +3,8 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io/fs"
+	"os"
 	"path/filepath"
 
 	"github.com/urfave/cli/v2"
@@ -66,6 +68,17 @@ func openAddress(c *cli.Context, address string) (*record, error) {
 	return openDir(address, filepath.Join(address, "store"))
 }
 
+// emptyHint says what is wrong with an address at which there is no catalog.
+func emptyHint(address string) string {
+	if isAddress(address) {
+		return address + " holds no catalog: iibake.yaml says where that of a project is"
+	}
+	if _, err := os.Stat(address); errors.Is(err, fs.ErrNotExist) {
+		return "there is no folder " + address + " here: FROM is a path from the folder that you are in"
+	}
+	return "the folder " + address + " holds no catalog: that of a project is its folder .iibake, unless iibake.yaml says otherwise"
+}
+
 // copyable refuses a catalog that holds nothing, which is mostly a slip, and one in which a promotion is under way: its process would go on there.
 func copyable(c *cli.Context, from *record, address string) error {
 	keys, err := from.catalog.List(c.Context, "")
@@ -73,7 +86,7 @@ func copyable(c *cli.Context, from *record, address string) error {
 		return err
 	}
 	if len(keys) == 0 {
-		return notFound("a record in the catalog " + address)
+		return withHint(notFound("a record in the catalog "+address), emptyHint(address))
 	}
 	all, err := promote.NewActives(from.catalog).List(c.Context)
 	if err != nil || len(all) == 0 {

@@ -24,11 +24,20 @@ func drillCommand(con *console) *cli.Command {
 		Subcommands: []*cli.Command{drillRollbackCommand(con)},
 		Action: func(c *cli.Context) error {
 			if c.Args().Present() {
-				return noVerb(c.App, c.Command, "drill "+c.Args().First())
+				return noDrill(c)
 			}
 			return cli.ShowSubcommandHelp(c)
 		},
 	}
+}
+
+// noDrill says that there is no such rehearsal. Mostly the operand of the only one there is was written in its place.
+func noDrill(c *cli.Context) error {
+	word := c.Args().First()
+	if _, near := nearVerb(c.Command.Subcommands, word); near {
+		return noVerb(c.App, c.Command, "drill "+word)
+	}
+	return withHint(fmt.Errorf("%w: there is no verb %q", errUsage, "drill "+word), "iibake drill rollback "+word)
 }
 
 func drillRollbackCommand(con *console) *cli.Command {

@@ -6,6 +6,9 @@ import (
 	"strings"
 
 	"github.com/urfave/cli/v2"
+
+	"github.com/iibake/iibake/bake"
+	"github.com/iibake/iibake/bake/template"
 )
 
 // The categories of verbs, in the order in which they are shown.
@@ -178,9 +181,46 @@ func noVerb(app *cli.App, above *cli.Command, name string) error {
 	if above != nil {
 		verbs, help = above.Subcommands, above.HelpName
 	}
-	err := fmt.Errorf("%w: there is no verb %q", errUsage, name)
-	word := name[strings.LastIndex(name, " ")+1:]
-	return withHint(err, didYouMean(cli.SuggestCommand(verbs, word), help+" --help lists the verbs"))
+	hint := help + " --help lists the verbs"
+	if near, ok := nearVerb(verbs, name[strings.LastIndex(name, " ")+1:]); ok {
+		hint = fmt.Sprintf("did you mean %q?", near)
+	}
+	return withHint(fmt.Errorf("%w: there is no verb %q", errUsage, name), hint)
+}
+
+// nearVerb returns the verb that a word nearly is.
+func nearVerb(verbs []*cli.Command, word string) (string, bool) {
+	var names []string
+	for _, c := range verbs {
+		names = append(names, c.Name)
+	}
+	return template.Nearest(word, names)
+}
+
+// wrongVerb says that the first word is no verb. It may be an image, behind which the verb comes or is missing.
+func wrongVerb(c *cli.Context) error {
+	words := c.Args().Slice()
+	word, verb := words[0], ""
+	if _, near := nearVerb(c.App.VisibleCommands(), word); near {
+		return noVerb(c.App, nil, word)
+	}
+	if i := slices.IndexFunc(words, func(w string) bool { return findVerb(c.App, nil, w) != nil }); i > 0 {
+		verb = words[i]
+	}
+	switch {
+	case verb != "":
+	case strings.Contains(word, "@"), isTemplate(c, word):
+		verb = "show"
+	default:
+		return noVerb(c.App, nil, word)
+	}
+	return withHint(fmt.Errorf("%w: there is no verb %q", errUsage, word), fmt.Sprintf("the verb comes first: iibake %s %s", verb, word))
+}
+
+// isTemplate reports whether the project, if there is one, has an image of this name.
+func isTemplate(c *cli.Context, name string) bool {
+	p, err := loadProject(c)
+	return err == nil && slices.ContainsFunc(p.Images, func(t bake.Template) bool { return t.Name == name })
 }
 
 // didYouMean returns what urfave/cli suggests in our tone, or something else where it suggests nothing.

@@ -35,7 +35,7 @@ func historyCommand(con *console) *cli.Command {
 		Action: func(c *cli.Context) error {
 			args, err := operands(c, "CHANNEL")
 			if err != nil {
-				return err
+				return withChannels(c, err)
 			}
 			r, p, err := openSettings(c)
 			if err != nil {
@@ -184,16 +184,23 @@ type told struct {
 	Rollouts map[string][]promote.Rollout `json:"rollouts"` // by fleet, oldest first
 }
 
-// writePromotion shows the promotion NAME@CHANNEL#NUMBER.
+// writePromotion shows the promotion NAME@CHANNEL#NUMBER, or CHANNEL#NUMBER where one image alone has been in the channel.
 func (r *record) writePromotion(con *console, c *cli.Context, place, number string) error {
 	name, ch, ok := splitPlace(place)
+	if !ok && !strings.Contains(place, "@") {
+		name, ch, ok = "", promote.Channel(place), place != ""
+	}
 	n, err := strconv.Atoi(number)
 	if !ok || err != nil {
-		return fmt.Errorf("%w: %s %s#%s: want NAME@CHANNEL#NUMBER, for example web@production#7", errUsage, c.Command.HelpName, place, number)
+		return fmt.Errorf("%w: %s %s#%s: want [NAME@]CHANNEL#NUMBER, for example web@production#7", errUsage, c.Command.HelpName, place, number)
 	}
 	list, err := r.history(c.Context, name, ch)
 	if err != nil {
 		return err
+	}
+	if names := imagesOf(list); len(names) > 1 {
+		return withHint(fmt.Errorf("%w: %s had %s", errUsage, ch, strings.Join(names, ", ")),
+			fmt.Sprintf("say which one: iibake history '%s@%s#%d'", names[0], ch, n))
 	}
 	i := slices.IndexFunc(list, func(e passage) bool { return e.Number == n })
 	if i < 0 {
@@ -207,6 +214,16 @@ func (r *record) writePromotion(con *console, c *cli.Context, place, number stri
 		return con.printJSON(t)
 	}
 	return t.write(con)
+}
+
+// imagesOf returns the names of the images that promotions are about, sorted.
+func imagesOf(list []passage) []string {
+	var names []string
+	for _, e := range list {
+		names = append(names, e.To.Name)
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
 }
 
 func (r *record) rolloutsOf(ctx context.Context, p promote.Promotion) (map[string][]promote.Rollout, error) {

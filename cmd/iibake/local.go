@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -48,7 +47,15 @@ func stateFlag() cli.Flag {
 
 // stateDir returns the folder of the cloud that a command is about.
 func stateDir(c *cli.Context) (string, error) {
-	dir := cmp.Or(c.String("state"), os.Getenv("IIBAKE_LOCAL_STATE")) // verbs beside those of local have no such option
+	if dir := c.String("state"); dir != "" {
+		return filepath.Abs(dir)
+	}
+	return usualState() // verbs beside those of local have no such option
+}
+
+// usualState returns the folder of the cloud where no option names one.
+func usualState() (string, error) {
+	dir := os.Getenv("IIBAKE_LOCAL_STATE")
 	if dir == "" {
 		base := os.Getenv("XDG_STATE_HOME")
 		if !filepath.IsAbs(base) { // which the specification has us ignore, like an empty one

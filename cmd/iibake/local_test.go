@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"net"
+	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -148,11 +149,28 @@ func TestSettingsArePassedOn(t *testing.T) {
 }
 
 func TestWithCloudHint(t *testing.T) {
-	if got := hints(withCloudHint(syscall.EROFS)); len(got) != 1 || !strings.Contains(got[0], "--state") {
+	if got := hints(withCloudHint(syscall.EROFS, "")); len(got) != 1 || !strings.Contains(got[0], "--state") {
 		t.Errorf("got %q", got)
 	}
 	plain := errors.New("x")
-	if got := withCloudHint(plain); !errors.Is(got, plain) || len(hints(got)) > 0 {
+	if got := withCloudHint(plain, ""); !errors.Is(got, plain) || len(hints(got)) > 0 {
 		t.Errorf("got %v", got)
 	}
+}
+
+// A cloud is started again by what it was made with.
+func TestAsMade(t *testing.T) {
+	t.Setenv("IIBAKE_LOCAL_STATE", "/usual")
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "cloud.json"), []byte(`{"simulate": true}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for want, s := range map[string]settings{
+		"iibake local up --simulate --state " + dir:                      {Port: defaultPort, Speed: "1"},
+		"iibake local up --simulate --speed 60 --port 7 --state " + dir:  {Port: 7, Speed: "60"},
+		"iibake local up --simulate --speed max --port 0 --state " + dir: {Port: 0, Speed: "max", Simulate: true},
+	} {
+		same(t, want, s.asMade(dir), want)
+	}
+	same(t, "real machines", settings{Port: defaultPort, Simulate: true, Speed: "60"}.asMade("/usual"), "iibake local up")
 }

@@ -67,7 +67,7 @@ func openCloud(con *console, c *cli.Context, dir string, s settings) (*localclou
 	}
 	cloud, err := localcloud.New(config)
 	if err != nil {
-		return nil, nil, errors.Join(withCloudHint(err), listener.Close())
+		return nil, nil, errors.Join(withCloudHint(err, s.asMade(dir)), listener.Close())
 	}
 	return cloud, listener, nil
 }
@@ -81,19 +81,37 @@ func listen(ctx context.Context, address string, port int) (net.Listener, error)
 	return listener, err
 }
 
-// withCloudHint says what to do about a cloud that cannot go on.
-func withCloudHint(err error) error {
+// withCloudHint says what to do about a cloud that cannot go on. The command asMade starts the one that is there.
+func withCloudHint(err error, asMade string) error {
 	switch {
 	case errors.Is(err, localcloud.ErrInUse):
 		return withHint(err, "another cloud is up there: choose another folder with --state")
 	case errors.Is(err, localcloud.ErrVersion), errors.Is(err, localcloud.ErrDamaged):
 		return withHint(err, "iibake local reset empties the folder; --state chooses another one")
 	case errors.Is(err, localcloud.ErrOtherCloud):
-		return withHint(err, "start it as it was made, empty it with iibake local reset, or choose another folder with --state")
+		return withHint(err, "start it as it was made: "+asMade+"; or empty it with iibake local reset, or choose another folder with --state")
 	case errors.Is(err, os.ErrPermission), errors.Is(err, syscall.EROFS), errors.Is(err, syscall.ENOTDIR):
 		return withHint(err, "choose a folder that you may write to with --state")
 	}
 	return err
+}
+
+// asMade is the command that starts the cloud of a folder with what it was made with, and else as s says.
+func (s settings) asMade(dir string) string {
+	command := "iibake local up"
+	if localcloud.IsSimulated(dir) {
+		command += " --simulate"
+		if s.Speed != "1" {
+			command += " --speed " + s.Speed
+		}
+	}
+	if s.Port != defaultPort {
+		command += " --port " + strconv.Itoa(s.Port)
+	}
+	if usual, err := usualState(); err != nil || dir != usual {
+		command += " --state " + dir
+	}
+	return command
 }
 
 func (s settings) config(con *console, dir string) (localcloud.Config, error) {

@@ -46,7 +46,7 @@ func promoteCommand(con *console) *cli.Command {
 			if c.Bool("resume") {
 				return e.takeOver(con, c)
 			}
-			return e.promote(con, c)
+			return withSwapped(c, e.project, e.promote(con, c))
 		},
 	}
 }

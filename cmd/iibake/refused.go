@@ -42,7 +42,7 @@ func refusedPlan(v planView) error {
 	err := fmt.Errorf("%w: %s: %s", bake.ErrRefused, v.title(), why)
 	var todo []string
 	for _, g := range v.Gates {
-		if !g.Open {
+		if !g.Open && (g.Name != "approvals" || !v.revoked()) { // nobody may agree to what is revoked
 			todo = append(todo, gateHint(g.Name, p)...)
 		}
 	}
@@ -58,6 +58,11 @@ func refusedPlan(v planView) error {
 		todo = append(todo, policyHint)
 	}
 	return withHint(err, todo...)
+}
+
+// revoked reports whether the image, or what it comes from, is revoked.
+func (v planView) revoked() bool {
+	return slices.ContainsFunc(v.Gates, func(g promote.Gate) bool { return g.Name == "revoked" && !g.Open })
 }
 
 // gateHint says which command opens a gate, if one does.

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"os"
@@ -46,9 +48,32 @@ func rollbackCommand(con *console) *cli.Command {
 			if err != nil {
 				return withHint(withBusyHint(withTargetHint(err)), "iibake history "+string(r.Channel)+" lists what the channel held")
 			}
-			return e.carryOut(con, c, plan)
+			return e.withEarlier(c.Context, args[0], plan, e.carryOut(con, c, plan))
 		},
 	}
+}
+
+// withEarlier names the newest version further back that is not revoked, where a way back is refused because its version is.
+func (e *engine) withEarlier(ctx context.Context, what string, plan promote.Plan, err error) error {
+	p := plan.Promotion
+	if v := (planView{Plan: plan}); !errors.Is(err, bake.ErrRefused) || !v.revoked() {
+		return err
+	}
+	history, failed := e.channels.History(ctx, p.To.Name, p.Channel)
+	if failed != nil {
+		return err
+	}
+	target := slices.IndexFunc(history, func(past promote.Past) bool { return past.Moved() && past.To == p.To })
+	for _, past := range slices.Backward(history[:max(0, target)]) {
+		img, failed := e.images.Get(ctx, past.To)
+		if !past.Moved() || failed != nil || p.From != nil && past.To == *p.From {
+			continue
+		}
+		if why, failed := e.revoked(ctx, img); failed == nil && why == "" {
+			return withHint(err, "iibake rollback "+what+" --to "+past.To.Version)
+		}
+	}
+	return err
 }
 
 // rollbackRequest says what an operand wants back: the channel name@channel, a channel, or a fleet.
@@ -78,7 +103,7 @@ func (e *engine) rollbackRequest(c *cli.Context, what string) (promote.RollbackR
 // onlyImageIn returns the name of the only image that a channel holds, or that is on its way there.
 func (e *engine) onlyImageIn(c *cli.Context, ch promote.Channel) (string, error) {
 	if _, ok := e.project.Channels[string(ch)]; !ok {
-		return "", withHint(notFound("channel or fleet "+string(ch)), "iibake.yaml has the channels "+joinKeys(e.project.Channels)+" and the fleets "+joinKeys(e.project.Fleets))
+		return "", withHint(notFound("channel or fleet "+string(ch)), placesHint(e.project))
 	}
 	var names []string
 	for _, t := range e.project.Images {

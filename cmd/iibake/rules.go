@@ -1,9 +1,14 @@
 package main
 
 import (
+	"errors"
+	"fmt"
 	"slices"
 	"strings"
 
+	"github.com/urfave/cli/v2"
+
+	"github.com/iibake/iibake/bake"
 	"github.com/iibake/iibake/bake/template"
 	"github.com/iibake/iibake/promote"
 )
@@ -13,18 +18,57 @@ func rulesOf(p *template.Project) func(image string, ch promote.Channel) (promot
 	return func(image string, ch promote.Channel) (promote.Rule, error) {
 		c, ok := p.Channels[string(ch)]
 		if !ok {
-			var names []string
-			for _, known := range pipeline(p) {
-				names = append(names, string(known))
-			}
-			hint := "iibake.yaml has the channels " + strings.Join(names, ", ")
-			return promote.Rule{}, withHint(notFound("channel "+string(ch)), hint)
+			return promote.Rule{}, withHint(notFound("channel "+string(ch)), channelsHint(p))
 		}
 		return promote.Rule{
 			Channel: ch, After: promote.Channel(c.After), Age: c.Age, Approvals: c.Approvals, NotAuthor: c.NotAuthor, Freeze: freezes(c.Freeze),
 			Waves: waves(p, image, c.Waves), Soak: c.Soak, MaxAge: c.MaxAge, Parameter: strings.ReplaceAll(c.Parameter, "{image}", image),
 		}, nil
 	}
+}
+
+// channelsHint says which channels there are.
+func channelsHint(p *template.Project) string {
+	var names []string
+	for _, known := range pipeline(p) {
+		names = append(names, string(known))
+	}
+	return "iibake.yaml has the channels " + strings.Join(names, ", ")
+}
+
+// placesHint says which channels and fleets there are.
+func placesHint(p *template.Project) string {
+	if len(p.Fleets) == 0 {
+		return channelsHint(p) + " and no fleets"
+	}
+	return channelsHint(p) + " and the fleets " + joinKeys(p.Fleets)
+}
+
+// withChannels says which channels there are, where there is a project.
+func withChannels(c *cli.Context, err error) error {
+	dir, failed := template.Find(c.String("dir"))
+	if failed != nil {
+		return err
+	}
+	p, failed := template.LoadSettings(dir)
+	if failed != nil {
+		return err
+	}
+	return withHint(err, channelsHint(p))
+}
+
+// withSwapped says so where an image or a channel was not found because the operands IMAGE CHANNEL have changed places.
+func withSwapped(c *cli.Context, p *template.Project, err error) error {
+	args := slices.DeleteFunc(c.Args().Slice(), func(arg string) bool { return arg == "--" })
+	if !errors.Is(err, bake.ErrNotFound) || len(args) != 2 {
+		return err
+	}
+	_, first := p.Channels[args[0]]
+	_, second := p.Channels[args[1]]
+	if !first || second {
+		return err
+	}
+	return withHint(err, fmt.Sprintf("did you mean %s %s %s?", c.Command.HelpName, args[1], args[0]))
 }
 
 func freezes(all []template.Freeze) []promote.Freeze {

@@ -194,6 +194,13 @@ func IsNew(dir string) bool {
 	return errors.Is(err, fs.ErrNotExist)
 }
 
+// IsSimulated reports whether the cloud that a folder has was made with simulated instances.
+func IsSimulated(dir string) bool {
+	var is identity
+	body, err := os.ReadFile(filepath.Join(dir, identityName))
+	return err == nil && json.Unmarshal(body, &is) == nil && is.Simulate
+}
+
 // Forget removes everything that a cloud that is not up has left in its state folder, also one that New cannot go on with. Where the blocks are in
 // another folder, and the records cannot be read, some blocks stay there.
 func Forget(dir string) error {
