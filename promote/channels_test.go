@@ -41,3 +41,13 @@ func TestArrival(t *testing.T) {
 		}
 	}
 }
+
+// What status says of a channel is since when it holds its version, whoever brought fleets to it later.
+func TestStatusTellsSinceWhen(t *testing.T) {
+	w, held := newWatched(t), watchedRef(1)
+	_, err := promote.NewChannels(w.catalog).Move(t.Context(), promote.Promotion{Channel: "production", From: &held, To: held, By: "bob", At: watchTime.Add(time.Hour)})
+	w.must(err)
+	if since := w.look().Channels[0].Since; !since.Equal(watchTime) {
+		t.Errorf("since %s", since)
+	}
+}
