@@ -37,7 +37,9 @@ func TestStatusSaysTheSame(t *testing.T) {
 		if err := newConsole(streams{out: &object}).printJSON(s); err != nil {
 			t.Fatal(err)
 		}
-		var told struct{ Drift []promote.Drift }
+		var told struct {
+			Drift []promote.Drift `json:"drift"`
+		}
 		if err := json.Unmarshal(object.Bytes(), &told); err != nil {
 			t.Fatal(err)
 		}
