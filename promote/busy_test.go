@@ -16,7 +16,7 @@ func TestBusyErrorSaysWhatIsDone(t *testing.T) {
 		"ada moves some fleets to web:2":                      {To: web(2), Only: true},
 		"ada takes it back to web:1":                          {To: web(1), Back: true},
 		"ada takes some fleets back to web:1":                 {To: web(1), Back: true, Only: true},
-		"ada takes it back to what was there before iibake, ": {To: bake.Ref{Name: "web"}, Back: true},
+		"ada takes it back to what was there before, ": {To: bake.Ref{Name: "web"}, Back: true},
 	} {
 		p.By, p.Channel, p.Number = "ada", production, 7
 		got := (&promote.BusyError{Promotion: p, Active: promote.Active{Driver: "process 1"}}).Error()

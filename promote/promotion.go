@@ -40,7 +40,7 @@ func (p Promotion) ID() string { return fmt.Sprintf("%s@%s#%d", p.To.Name, p.Cha
 func (p Promotion) doing() string {
 	to := p.To.String()
 	if p.To.Version == "" {
-		to = "what was there before iibake"
+		to = "what was there before"
 	}
 	verb, what := "moves", "it"
 	if p.Back {

@@ -148,7 +148,7 @@ func fromText(p promote.Promotion) string {
 
 func minuteText(t time.Time) string { return t.UTC().Format("2006-01-02 15:04") }
 
-// proofText says when the verdict was given. Who goes back to what was there before iibake has none.
+// proofText says when the verdict was given. Who goes back to what was there before has none.
 func proofText(t time.Time) string {
 	if t.IsZero() {
 		return "-"
@@ -251,7 +251,7 @@ func (t told) write(con *console) error {
 	}
 	row("promotion", t.ID)
 	row("from", fromText(t.Promotion))
-	row("to", cmp.Or(t.To.Version, "what was there before iibake"))
+	row("to", cmp.Or(t.To.Version, "what was there before"))
 	row("by", t.By)
 	row("at", t.At.UTC().Format(time.DateTime+" UTC"))
 	if !t.Proof.IsZero() {

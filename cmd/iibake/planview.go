@@ -67,7 +67,7 @@ func (v planView) title() string {
 		from = p.From.Version
 	}
 	if to == "" {
-		to = "what was there before iibake"
+		to = "what was there before"
 	}
 	what := fmt.Sprintf("%s@%s", p.To.Name, p.Channel)
 	switch {
@@ -108,7 +108,7 @@ func (v planView) already() string {
 		who = memberNames(slices.Concat(v.Promotion.Waves...))
 	}
 	if v.Promotion.To.Version == "" {
-		what = "what was there before iibake"
+		what = "what was there before"
 	}
 	return who + " has " + what + " already"
 }

@@ -67,7 +67,7 @@ func (s statusText) underWay(c promote.ChannelStatus) string {
 	}
 	to := u.Promotion.To.Version
 	if to == "" {
-		to = "what was there before iibake"
+		to = "what was there before"
 	}
 	text := fmt.Sprintf("#%d to %s, driven by %s", u.Promotion.Number, to, u.Active.Driver)
 	switch {
