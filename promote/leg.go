@@ -204,18 +204,20 @@ func (l *leg) record(ctx context.Context, phase Phase, change func(*Rollout)) er
 		change(&next)
 	}
 	put, err := l.journal.Append(ctx, l.p, next)
+	l.unsure = err != nil
 	if errors.Is(err, catalog.ErrMoved) {
-		l.watch.lose(err)
+		return errAgain // whose record stands there tells the next step
 	}
 	if err != nil {
-		l.unsure = true
 		return &journalError{err}
 	}
 	l.r = put
 	return nil
 }
 
-// adopt takes over the record that an earlier step put without hearing of it, if there is one, and then wants the leg to be looked at anew.
+// adopt takes over the record that an earlier step put without hearing of it, if there is one, and then wants the leg to be looked at anew. One of
+// another process is taken over as well, as long as the head says that this one drives: who drove before may have put it before he knew that he had
+// lost the seat.
 func (l *leg) adopt(ctx context.Context) error {
 	r, err := recordGet[Rollout](ctx, l.journal.c, recordKey(rolloutPrefix(l.p, l.r.Fleet.Name), l.r.Step+1))
 	switch {
@@ -225,9 +227,9 @@ func (l *leg) adopt(ctx context.Context) error {
 	case err != nil:
 		return &journalError{err}
 	case r.Driver != l.c.Driver:
-		err := fmt.Errorf("%s is driven by %s: %w", l.r.ID(), r.Driver, catalog.ErrMoved)
-		l.watch.lose(err)
-		return &journalError{err}
+		if _, err := l.watch.look(ctx); err != nil {
+			return &journalError{err}
+		}
 	}
 	l.r, l.unsure = r, false
 	return errAgain

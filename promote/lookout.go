@@ -58,12 +58,3 @@ func (l *lookout) fresh(ctx context.Context) error {
 	_, err := l.ask(ctx)
 	return err
 }
-
-// lose is told that another process carries the promotion on.
-func (l *lookout) lose(err error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.lost == nil {
-		l.lost = err
-	}
-}
