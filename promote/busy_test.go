@@ -12,10 +12,10 @@ import (
 func TestBusyErrorSaysWhatIsDone(t *testing.T) {
 	t.Parallel()
 	for want, p := range map[string]promote.Promotion{
-		"ada moves it to web:2":                               {To: web(2)},
-		"ada moves some fleets to web:2":                      {To: web(2), Only: true},
-		"ada takes it back to web:1":                          {To: web(1), Back: true},
-		"ada takes some fleets back to web:1":                 {To: web(1), Back: true, Only: true},
+		"ada moves it to web:2":                        {To: web(2)},
+		"ada moves some fleets to web:2":               {To: web(2), Only: true},
+		"ada takes it back to web:1":                   {To: web(1), Back: true},
+		"ada takes some fleets back to web:1":          {To: web(1), Back: true, Only: true},
 		"ada takes it back to what was there before, ": {To: bake.Ref{Name: "web"}, Back: true},
 	} {
 		p.By, p.Channel, p.Number = "ada", production, 7

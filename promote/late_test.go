@@ -58,7 +58,9 @@ func TestALateRecord(t *testing.T) {
 		end  func(context.Context, *promote.Promoter) (promote.Outcome, error)
 		want promote.Result
 	}{
-		"resumed": {func(ctx context.Context, p *promote.Promoter) (promote.Outcome, error) { return p.Resume(ctx, "web", production) }, promote.Promoted},
+		"resumed": {func(ctx context.Context, p *promote.Promoter) (promote.Outcome, error) {
+			return p.Resume(ctx, "web", production)
+		}, promote.Promoted},
 		"rolled back": {func(ctx context.Context, p *promote.Promoter) (promote.Outcome, error) {
 			plan, err := p.PlanRollback(ctx, promote.RollbackRequest{Name: "web", Channel: production, By: "eve", Reason: "oops"})
 			if err != nil {

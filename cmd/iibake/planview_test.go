@@ -120,7 +120,7 @@ func TestPlanTitle(t *testing.T) {
 	for want, v := range map[string]planView{
 		"web@production: 2026.11.21-1-gaaaaaaa → 2026.11.22-1-gbbbbbbb":                                              fullPlan(),
 		"web@production: nothing → 2026.11.22-1-gbbbbbbb":                                                            bare(),
-		"web@production: nothing → what was there before":                                                     unknown,
+		"web@production: nothing → what was there before":                                                            unknown,
 		"web@production: fleets that are not at 2026.11.22-1-gbbbbbbb":                                               lagging,
 		"web@production: 2 fleets alone, to 2026.11.22-1-gbbbbbbb; production still holds web:2026.11.21-1-gaaaaaaa": only,
 		"web@production#7: end the promotion to 2026.11.22-1-gbbbbbbb, and go back":                                  aborts,
