@@ -35,7 +35,7 @@ func promoteCommand(con *console) *cli.Command {
 			&cli.StringSliceFlag{Name: "only", Usage: "move `FLEET` alone, and leave the channel; may be repeated"},
 			&cli.BoolFlag{Name: "keep", Usage: "leave fleets that moved where they are when another one fails"},
 			&cli.BoolFlag{Name: "pin", Usage: "fix aliases of launch template versions that groups use to numbers"},
-			&cli.BoolFlag{Name: "resume", Usage: "take over the promotion that is under way; the operand is NAME@CHANNEL, or nothing where there is one alone"}),
+			&cli.BoolFlag{Name: "resume", Usage: "take over the promotion that is under way; the operand is [NAME@]CHANNEL, or nothing where there is one alone"}),
 		BashComplete: completeMove(con),
 		Action: func(c *cli.Context) error {
 			e, err := openEngine(con, c)

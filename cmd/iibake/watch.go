@@ -13,7 +13,7 @@ import (
 
 func watchCommand(con *console) *cli.Command {
 	return &cli.Command{
-		Name: "watch", Usage: "look on while a promotion goes, until it has ended", Category: categoryFleets, ArgsUsage: "[NAME@CHANNEL]",
+		Name: "watch", Usage: "look on while a promotion goes, until it has ended", Category: categoryFleets, ArgsUsage: "[[NAME@]CHANNEL]",
 		UsageText: examples(
 			[2]string{"iibake watch", "the only promotion that is under way"},
 			[2]string{"iibake watch web@production --once", "how it is now"},
@@ -58,7 +58,7 @@ func (e *engine) whatGoesOn(p promote.Promotion) string {
 
 func wishCommand(con *console, wish promote.Wish, name, usage, description string) *cli.Command {
 	return &cli.Command{
-		Name: name, Usage: usage, Category: categoryFleets, ArgsUsage: "[NAME@CHANNEL]",
+		Name: name, Usage: usage, Category: categoryFleets, ArgsUsage: "[[NAME@]CHANNEL]",
 		UsageText: examples(
 			[2]string{"iibake " + name, "the only promotion that is under way"},
 			[2]string{"iibake " + name + ` web@production --reason "5xx in eu"`, "and why"}),
