@@ -198,7 +198,7 @@ func TestAFleetOfNoChannel(t *testing.T) {
 	}
 }
 
-// An alias is where the image is published, too, and may be missing.
+// An alias is where the image is published, too, and may be missing. What it should hold is not told where no group shows that the AMI exists.
 func TestAliasesWithoutFleets(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -213,7 +213,7 @@ func TestAliasesWithoutFleets(t *testing.T) {
 	s, err = promote.Look(t.Context(), c)
 	ok(t, err)
 	drifts(t, s, "alias")
-	if d := s.Drift[0]; d.AMI != p.amis[0] || !strings.Contains(d.What, "there is no parameter") {
+	if d := s.Drift[0]; d.AMI != "" || d.Want == nil || !strings.Contains(d.What, "there is no parameter") {
 		t.Errorf("got %+v", d)
 	}
 }
