@@ -15,6 +15,7 @@ import (
 
 	"github.com/iibake/iibake/bake"
 	"github.com/iibake/iibake/bake/ec2/target"
+	"github.com/iibake/iibake/bake/internal/sdkerr"
 )
 
 // copy has AWS copy the AMI from another region of the account. Who waits for the copy may go: it is found again by its name.
@@ -48,7 +49,7 @@ func (j job) copyOnce(ctx context.Context, at *target.Target, e *entry, source b
 		Name: aws.String(j.name()), Description: aws.String(describe(j.img)), SourceImageId: aws.String(source.AMI),
 		SourceRegion: aws.String(source.Region), ClientToken: e.token("copy", source.AMI), TagSpecifications: tags,
 	})
-	switch codeOf(err) {
+	switch sdkerr.Code(err) {
 	case "":
 		if err != nil {
 			return nil, err
@@ -78,7 +79,7 @@ func (j job) copyImage(ctx context.Context, at *target.Target, in *awsec2.CopyIm
 			out, err = target.EC2(at).CopyImage(ctx, in)
 			return err
 		})
-		if codeOf(err) != "ResourceLimitExceeded" || !j.c.Clock.Now().Before(end) {
+		if sdkerr.Code(err) != "ResourceLimitExceeded" || !j.c.Clock.Now().Before(end) {
 			return out, err
 		}
 		if cause := j.c.Clock.Sleep(ctx, queuePoll); cause != nil {

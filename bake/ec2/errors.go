@@ -9,24 +9,16 @@ import (
 	"time"
 
 	ebstypes "github.com/aws/aws-sdk-go-v2/service/ebs/types"
-	"github.com/aws/smithy-go"
 
 	"github.com/iibake/iibake/bake"
+	"github.com/iibake/iibake/bake/internal/sdkerr"
 )
-
-// codeOf returns the code of an error of AWS, or none.
-func codeOf(err error) string {
-	if api := smithy.APIError(nil); errors.As(err, &api) {
-		return api.ErrorCode()
-	}
-	return ""
-}
 
 // notThere reports whether an error says that something does not exist, which is also said of what was made a moment ago.
 func notThere(err error) bool {
 	return slices.Contains([]string{
 		"ResourceNotFoundException", "InvalidSnapshot.NotFound", "InvalidSnapshotID.NotFound", "InvalidAMIID.NotFound", "InvalidAMIID.Unavailable",
-	}, codeOf(err))
+	}, sdkerr.Code(err))
 }
 
 // says reports whether a refusal of EBS direct has a text: its reasons alone do not tell enough.
@@ -37,7 +29,7 @@ func says(err error, text string) bool {
 
 // explain says what to do about a quota. Everything else was explained by the client.
 func explain(err error) error {
-	code := codeOf(err)
+	code := sdkerr.Code(err)
 	if strings.HasSuffix(code, "LimitExceeded") && code != "RequestLimitExceeded" || code == "ServiceQuotaExceededException" {
 		return fmt.Errorf("%w: %w: delete what is not needed any more, or ask AWS for more: %w", bake.ErrRefused, ErrQuota, err)
 	}
@@ -59,7 +51,7 @@ func (p *Publisher) settled(ctx context.Context, f func() error) error {
 // busy reports whether AWS takes the same call a little later: EBS direct works on as many at once as it can, which the client does not count as
 // throttling; or a part of EC2 does not know yet that a snapshot is completed.
 func busy(err error) bool {
-	return codeOf(err) == "ConcurrentLimitExceededException" || codeOf(err) == "IncorrectState"
+	return sdkerr.Code(err) == "ConcurrentLimitExceededException" || sdkerr.Code(err) == "IncorrectState"
 }
 
 // until calls f as long as its error is passing and there is time left, and returns its last error.

@@ -11,6 +11,7 @@ import (
 
 	"github.com/iibake/iibake/bake"
 	"github.com/iibake/iibake/bake/ec2/target"
+	"github.com/iibake/iibake/bake/internal/sdkerr"
 )
 
 // rootDevice is what AMIs of Linux call their root volume. The guest sees it as an NVMe disk.
@@ -37,7 +38,7 @@ func (j job) register(ctx context.Context, at *target.Target, e *entry, snapshot
 		out, err = target.EC2(at).RegisterImage(ctx, in)
 		return err
 	})
-	if codeOf(err) == "InvalidAMIName.Duplicate" {
+	if sdkerr.Code(err) == "InvalidAMIName.Duplicate" {
 		return j.again(ctx, at, err)
 	}
 	if err != nil {

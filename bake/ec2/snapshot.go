@@ -15,6 +15,7 @@ import (
 	"github.com/iibake/iibake/bake"
 	"github.com/iibake/iibake/bake/disk"
 	"github.com/iibake/iibake/bake/ec2/target"
+	"github.com/iibake/iibake/bake/internal/sdkerr"
 )
 
 const (
@@ -178,7 +179,7 @@ func notComplete(err error) bool { return says(err, "is not complete") }
 // refusesParent reports whether a snapshot may succeed without its parent: it was deleted, or the account encrypts everything and the
 // parent is not encrypted.
 func refusesParent(err error) bool {
-	return codeOf(err) == "ResourceNotFoundException" || codeOf(err) == "ValidationException"
+	return sdkerr.Code(err) == "ResourceNotFoundException" || sdkerr.Code(err) == "ValidationException"
 }
 
 // askedOtherwise reports whether the token is that of a snapshot that was asked for in other words: by another version of iibake.

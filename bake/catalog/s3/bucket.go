@@ -12,6 +12,8 @@ import (
 	awss3 "github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/smithy-go"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
+
+	"github.com/iibake/iibake/bake/internal/sdkerr"
 )
 
 // bucket is the objects below a prefix. Names are without it.
@@ -56,7 +58,7 @@ func (b *bucket) callsIn(region string) calls {
 }
 
 // do makes a call, and again in the bucket's own region where S3 says that it is in another one.
-func (b *bucket) do(call func(calls) error) error {
+func (b *bucket) do(ctx context.Context, call func(calls) error) error {
 	b.mu.Lock()
 	c := b.calls
 	b.mu.Unlock()
@@ -68,7 +70,7 @@ func (b *bucket) do(call func(calls) error) error {
 		b.mu.Unlock()
 		err = call(c)
 	}
-	return b.explain(err)
+	return b.explain(ctx, err)
 }
 
 // regionIn returns the region that a refusal names.
@@ -93,7 +95,7 @@ type object struct {
 // get returns the object of a name, or nil where there is none.
 func (b *bucket) get(ctx context.Context, name string) (*object, error) {
 	o := &object{}
-	err := b.do(func(c calls) error {
+	err := b.do(ctx, func(c calls) error {
 		out, err := c.get(ctx, &awss3.GetObjectInput{Bucket: &b.name, Key: aws.String(b.prefix + name)})
 		if err != nil {
 			return err
@@ -103,7 +105,7 @@ func (b *bucket) get(ctx context.Context, name string) (*object, error) {
 		o.body, err = io.ReadAll(out.Body)
 		return err
 	})
-	if hasCode(err, "NoSuchKey") {
+	if sdkerr.Code(err) == "NoSuchKey" {
 		return nil, nil //nolint:nilnil // there is none
 	}
 	if err != nil {
@@ -117,7 +119,7 @@ var errTaken = errors.New("the object is not what it was")
 
 // put replaces the object that has an ETag, or creates the first one where that is empty. Otherwise it returns errTaken.
 func (b *bucket) put(ctx context.Context, name string, body []byte, etag string) error {
-	err := b.do(func(c calls) error {
+	err := b.do(ctx, func(c calls) error {
 		in := &awss3.PutObjectInput{Bucket: &b.name, Key: aws.String(b.prefix + name), Body: bytes.NewReader(body)}
 		if etag == "" {
 			in.IfNoneMatch = aws.String("*")
@@ -127,7 +129,7 @@ func (b *bucket) put(ctx context.Context, name string, body []byte, etag string)
 		_, err := c.put(ctx, in)
 		return err
 	})
-	if hasCode(err, "PreconditionFailed") {
+	if sdkerr.Code(err) == "PreconditionFailed" {
 		return errTaken
 	}
 	return err
@@ -148,7 +150,7 @@ func (b *bucket) list(ctx context.Context, prefix string, most int32, f func(lis
 	}
 	for {
 		var out *awss3.ListObjectsV2Output
-		err := b.do(func(c calls) (err error) {
+		err := b.do(ctx, func(c calls) (err error) {
 			out, err = c.list(ctx, in)
 			return err
 		})

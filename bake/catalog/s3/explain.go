@@ -9,8 +9,9 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	"github.com/aws/smithy-go"
+
+	"github.com/iibake/iibake/bake/internal/sdkerr"
 )
 
 // Why a bucket cannot be used, so that a command can say what helps.
@@ -26,13 +27,13 @@ var (
 )
 
 // explain says why a call failed, and what to do.
-func (b *bucket) explain(err error) error {
+func (b *bucket) explain(ctx context.Context, err error) error {
 	if err == nil || errors.Is(err, context.Canceled) {
 		return err
 	}
 	api := smithy.APIError(nil)
 	if !errors.As(err, &api) {
-		return explainTransport(err)
+		return explainTransport(ctx, err)
 	}
 	switch code := api.ErrorCode(); {
 	case code == "NoSuchBucket":
@@ -62,43 +63,26 @@ type failure struct {
 func (f *failure) Error() string   { return f.text }
 func (f *failure) Unwrap() []error { return f.why }
 
-func explainTransport(err error) error {
+func explainTransport(ctx context.Context, err error) error {
 	opErr, slow, text := (*net.OpError)(nil), net.Error(nil), err.Error()
 	noURL := regexp.MustCompile("(?i)custom endpoint `?([^`]*?)`? was not a valid URI|unsupported protocol scheme").FindStringSubmatch(text)
 	switch {
+	case sdkerr.Overdue(ctx, err):
+		return because(err, ErrNetwork, sdkerr.Innermost(err)+sdkerr.Tries(err))
 	case noURL != nil:
 		return because(err, ErrNetwork, strings.TrimSpace("its address "+noURL[1])+" is no URL: write http:// or https:// before it")
 	case strings.Contains(text, "get credentials"), strings.Contains(text, "failed to refresh cached credentials"):
-		return because(err, ErrCredentials, "set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or log in: "+innermost(err))
+		return because(err, ErrCredentials, "set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or log in: "+sdkerr.Innermost(err))
 	case errors.As(err, &opErr):
-		return because(err, ErrNetwork, opErr.Error()+tries(err))
+		return because(err, ErrNetwork, opErr.Error()+sdkerr.Tries(err))
 	case errors.As(err, &slow) && slow.Timeout():
-		return because(err, ErrNetwork, innermost(err)+tries(err))
+		return because(err, ErrNetwork, sdkerr.Innermost(err)+sdkerr.Tries(err))
 	}
 	return err
 }
 
 func because(err, reason error, text string) error {
 	return &failure{reason.Error() + ": " + text, []error{reason, err}}
-}
-
-// tries says how often a call was tried that was given up.
-func tries(err error) string {
-	if most, ok := errors.AsType[*retry.MaxAttemptsError](err); ok {
-		return fmt.Sprintf(", after %d tries", most.Attempt)
-	}
-	return ""
-}
-
-// innermost returns the text of what led to an error, without what was put before it on its way.
-func innermost(err error) string {
-	for {
-		inner := errors.Unwrap(err)
-		if inner == nil || !strings.HasSuffix(err.Error(), inner.Error()) || len(strings.Fields(inner.Error())) < 3 {
-			return err.Error()
-		}
-		err = inner
-	}
 }
 
 func (b *bucket) arns() (bucket, objects string) {
@@ -120,9 +104,4 @@ func (b *bucket) permission(err error) string {
 		return "s3:PutObject on " + objects
 	}
 	return "s3:GetObject on " + objects + ", and s3:ListBucket on " + bucket + ", without which S3 does not say that a key is missing"
-}
-
-func hasCode(err error, code string) bool {
-	api := smithy.APIError(nil)
-	return errors.As(err, &api) && api.ErrorCode() == code
 }

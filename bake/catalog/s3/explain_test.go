@@ -78,6 +78,34 @@ func TestErrorsSayWhatToDo(t *testing.T) {
 	wantText(t, err, "list : permission denied: s3:ListBucket on arn:aws:s3:::bucket")
 }
 
+// Who waits for credentials when the time is over is not told to log in.
+func TestOverdue(t *testing.T) {
+	t.Parallel()
+	enough := make(chan struct{})
+	t.Cleanup(func() { close(enough) })
+	waiting := aws.NewCredentialsCache(aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
+		<-enough
+		return aws.Credentials{}, errors.New("too late")
+	}))
+	silent := roundTrip(func(r *http.Request) (*http.Response, error) {
+		<-r.Context().Done()
+		return nil, r.Context().Err()
+	})
+	for name, c := range map[string]*s3.Catalog{"credentials": catalogOf(t, answer{}, waiting), "the call": catalogOf(t, silent, nil)} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
+			defer cancel()
+			_, err := c.Get(ctx, "key")
+			wantText(t, err, "get key: cannot reach the endpoint: ")
+			t.Log(err)
+			if !errors.Is(err, s3.ErrNetwork) || errors.Is(err, s3.ErrCredentials) || !errors.Is(err, context.DeadlineExceeded) {
+				t.Errorf("%v is not %v alone", err, s3.ErrNetwork)
+			}
+		})
+	}
+}
+
 func catalogOf(t *testing.T, to http.RoundTripper, provider aws.CredentialsProvider) *s3.Catalog {
 	t.Helper()
 	if provider == nil {

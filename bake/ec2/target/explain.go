@@ -14,6 +14,7 @@ import (
 	"github.com/aws/smithy-go"
 
 	"github.com/iibake/iibake/bake"
+	"github.com/iibake/iibake/bake/internal/sdkerr"
 )
 
 // Why an account cannot be used, so that a command can say what helps.
@@ -32,13 +33,13 @@ var (
 
 // Explain says why a call failed: once, in a line, with what was called, and with AWS's message, code and request id. The error wraps err and,
 // where one of them is the reason, [ErrDenied], [ErrCredentials], [ErrClock], [ErrNetwork] or [ErrThrottled]. A permission that is missing
-// will not come by waiting: that error wraps [bake.ErrRefused], too. Where the call was made is for the caller to say.
-func Explain(err error) error {
+// will not come by waiting: that error wraps [bake.ErrRefused], too. Where the call was made is for the caller to say. ctx is that of the call.
+func Explain(ctx context.Context, err error) error {
 	action := ""
 	if operation := (*smithy.OperationError)(nil); errors.As(err, &operation) {
 		action = iamPrefix(operation.Service()) + ":" + operation.Operation()
 	}
-	return explain(err, action)
+	return explain(ctx, err, action)
 }
 
 // callError is why a call failed.
@@ -57,7 +58,7 @@ func expiredCodes() []string {
 	return []string{"ExpiredToken", "ExpiredTokenException", "RequestExpired"}
 }
 
-func explain(err error, action string) error {
+func explain(ctx context.Context, err error, action string) error {
 	if err == nil || errors.Is(err, context.Canceled) {
 		return err
 	}
@@ -72,12 +73,14 @@ func explain(err error, action string) error {
 	}
 	opErr, slow := (*net.OpError)(nil), net.Error(nil)
 	switch {
+	case sdkerr.Overdue(ctx, err):
+		return because(err, ErrNetwork, action, innermost(err)+sdkerr.Tries(err))
 	case strings.Contains(err.Error(), getCredentials), strings.Contains(err.Error(), "failed to refresh cached credentials"):
 		return because(err, ErrCredentials, "set AWS_PROFILE, or log in", joined(action, innermost(err)))
 	case errors.As(err, &opErr):
-		return because(err, ErrNetwork, action, short(opErr.Error())+tries(err))
+		return because(err, ErrNetwork, action, short(opErr.Error())+sdkerr.Tries(err))
 	case errors.As(err, &slow) && slow.Timeout():
-		return because(err, ErrNetwork, action, innermost(err)+tries(err))
+		return because(err, ErrNetwork, action, innermost(err)+sdkerr.Tries(err))
 	}
 	return err
 }
@@ -108,9 +111,9 @@ func explainCode(err error, api smithy.APIError, action string) error {
 	}, code):
 		return because(err, ErrCredentials, action, said)
 	case retry.IsErrorThrottles(retry.DefaultThrottles).IsErrorThrottle(err) == aws.TrueTernary:
-		return because(err, ErrThrottled, action, said+tries(err))
+		return because(err, ErrThrottled, action, said+sdkerr.Tries(err))
 	}
-	return &callError{joined(action, said+tries(err)), []error{err}}
+	return &callError{joined(action, said+sdkerr.Tries(err)), []error{err}}
 }
 
 // denied names what is missing: the action and the resource that the text of AWS names, or else the action that was called.

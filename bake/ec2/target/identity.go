@@ -96,7 +96,7 @@ func (id *identity) source(ctx context.Context, s *Set, spec Spec) (aws.Credenti
 		return nil, "", because(err, ErrCredentials, "set AWS_PROFILE to one that there is", short(err.Error()))
 	}
 	if err != nil {
-		return nil, "", Explain(err)
+		return nil, "", Explain(ctx, err)
 	}
 	if trusting, ok := c.HTTPClient.(*awshttp.BuildableClient); ok {
 		id.http = trusting

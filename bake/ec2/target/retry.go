@@ -2,14 +2,14 @@ package target
 
 import (
 	"context"
-	"errors"
 	"slices"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/aws/ratelimit"
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
-	"github.com/aws/smithy-go"
+
+	"github.com/iibake/iibake/bake/internal/sdkerr"
 )
 
 // attempts is how often a call is tried: it survives being throttled ten times in a row.
@@ -40,7 +40,7 @@ func newRetryer(t *Target) *retryer {
 
 // IsErrorRetryable lets a call go on whose session has ended: the next attempt is signed with a new one.
 func (r *retryer) IsErrorRetryable(err error) bool {
-	if r.target.spec.RoleARN != "" && codeIn(err, expiredCodes()) {
+	if r.target.spec.RoleARN != "" && slices.Contains(expiredCodes(), sdkerr.Code(err)) {
 		r.target.credentials.Invalidate()
 		return true
 	}
@@ -57,10 +57,4 @@ func (r *retryer) GetAttemptToken(ctx context.Context) (func(error) error, error
 		b.learn(r.throttles.IsErrorThrottle(err) == aws.TrueTernary)
 		return nil
 	}, nil
-}
-
-// codeIn reports whether an error of AWS has one of some codes.
-func codeIn(err error, codes []string) bool {
-	api := smithy.APIError(nil)
-	return errors.As(err, &api) && slices.Contains(codes, api.ErrorCode())
 }

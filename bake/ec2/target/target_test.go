@@ -281,10 +281,10 @@ func TestOtherErrorsStay(t *testing.T) {
 	w := newWorld(t, "")
 	eu := w.open(t, local("eu", "eu-west-1"))[0]
 	_, err := target.EC2(eu).DescribeImages(t.Context(), &ec2.DescribeImagesInput{ImageIds: []string{"ami-0ffffffffffffffff"}})
-	if err == nil || errors.Is(err, target.ErrDenied) || errors.Is(err, bake.ErrRefused) || !errors.Is(target.Explain(err), err) {
+	if err == nil || errors.Is(err, target.ErrDenied) || errors.Is(err, bake.ErrRefused) || !errors.Is(target.Explain(t.Context(), err), err) {
 		t.Errorf("got %v", err)
 	}
-	if target.Explain(nil) != nil {
+	if target.Explain(t.Context(), nil) != nil {
 		t.Error("nothing went wrong")
 	}
 }
@@ -302,7 +302,7 @@ func TestNobodyAnswers(t *testing.T) {
 // An endpoint that says nothing is out of reach, too.
 func TestNobodyAnswersInTime(t *testing.T) {
 	slow := &url.Error{Op: "Post", URL: "http://localhost", Err: os.ErrDeadlineExceeded}
-	if err := target.Explain(slow); !errors.Is(err, target.ErrNetwork) || !errors.Is(err, os.ErrDeadlineExceeded) {
+	if err := target.Explain(t.Context(), slow); !errors.Is(err, target.ErrNetwork) || !errors.Is(err, os.ErrDeadlineExceeded) {
 		t.Errorf("got %v", err)
 	}
 }

@@ -17,7 +17,7 @@ func (t *Target) watch(stack *middleware.Stack) error {
 		began := time.Now()
 		out, metadata, err := next.HandleInitialize(ctx, in)
 		service, operation := middleware.GetServiceID(ctx), middleware.GetOperationName(ctx)
-		err = explain(err, iamPrefix(service)+":"+operation)
+		err = explain(ctx, err, iamPrefix(service)+":"+operation)
 		if t.set.options.Observe != nil {
 			t.set.options.Observe(Call{
 				Target: t.Name, Account: t.Account, Region: t.Region, Service: iamPrefix(service), Operation: operation,

@@ -2,12 +2,12 @@ package target
 
 import (
 	"errors"
-	"fmt"
 	"regexp"
 	"strings"
 
-	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
+
+	"github.com/iibake/iibake/bake/internal/sdkerr"
 )
 
 // maxMessage is how much of a message of AWS is told.
@@ -31,24 +31,8 @@ func requestID(err error) string {
 	return ""
 }
 
-// tries says how often a call was tried that was tried until nobody wanted to any more.
-func tries(err error) string {
-	if most, ok := errors.AsType[*retry.MaxAttemptsError](err); ok {
-		return fmt.Sprintf(", after %d tries", most.Attempt)
-	}
-	return ""
-}
-
-// innermost returns the text of what led to an error, without what was put before it on its way.
-func innermost(err error) string {
-	for {
-		inner := errors.Unwrap(err)
-		if inner == nil || inner.Error() == "" || !strings.HasSuffix(err.Error(), inner.Error()) || len(strings.Fields(inner.Error())) < 3 {
-			return short(err.Error())
-		}
-		err = inner
-	}
-}
+// innermost returns in one line what led to an error.
+func innermost(err error) string { return short(sdkerr.Innermost(err)) }
 
 // Terse returns err without what the SDK puts before the errors of calls, where those were explained and say it already: "operation error EC2:
 // DescribeImages, ". It is for whoever hands an error on.

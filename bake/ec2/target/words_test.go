@@ -120,6 +120,29 @@ func TestWhatARoleThatIsRefusedSays(t *testing.T) {
 	}
 }
 
+// Who waits for the session of a role when the time is over is not told to log in.
+func TestWhatACallThatIsOverdueSays(t *testing.T) {
+	w := newWorld(t, "")
+	role, o := local("other", "us-east-1"), w.options()
+	role.RoleARN = "arn:aws:iam::" + other + ":role/iibake"
+	enough := make(chan struct{})
+	t.Cleanup(func() { close(enough) })
+	o.Transport = roundTrip(func(*http.Request) (*http.Response, error) {
+		<-enough
+		return nil, errors.New("too late")
+	})
+	within, cancel := context.WithTimeout(t.Context(), time.Millisecond)
+	defer cancel()
+	_, err := target.NewSet([]target.Spec{role}, o).Get(within, "other")
+	if !errors.Is(err, target.ErrNetwork) || errors.Is(err, target.ErrCredentials) || !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("%v is not %v alone", err, target.ErrNetwork)
+	}
+}
+
+type roundTrip func(*http.Request) (*http.Response, error)
+
+func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+
 func TestTerse(t *testing.T) {
 	plain := errors.New("operation error EC2: DescribeImages, which was never explained")
 	if target.Terse(nil) != nil || !errors.Is(target.Terse(plain), plain) || target.Terse(plain).Error() != plain.Error() {
