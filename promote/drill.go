@@ -112,15 +112,11 @@ func (p *Promoter) drillImage(ctx context.Context, d *Drill, img bake.Image, try
 		}
 		return nil
 	}
-	gates, err := NewGates(p.c.Catalog).Check(ctx, img, Rule{Channel: d.Channel, Back: true}, d.At)
+	shut, err := p.shut(ctx, img, d.Channel)
 	if err != nil {
 		return err
 	}
-	for _, g := range gates {
-		if !g.Open {
-			d.Failures = append(d.Failures, g.Name+": "+g.Detail)
-		}
-	}
+	d.Failures = append(d.Failures, shut...)
 	if try == nil {
 		return nil
 	}

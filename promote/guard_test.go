@@ -2,7 +2,6 @@ package promote_test
 
 import (
 	"context"
-	"errors"
 	"strings"
 	"testing"
 	"time"
@@ -88,14 +87,7 @@ func TestAFleetThatGrowsUnderAnotherProcess(t *testing.T) {
 		g.growth = 4
 		die()
 	})
-	p := s.spawn(0, none)
-	plan, err := p.promoter().Plan(ctx, promote.Request{Image: web(2), Channel: production})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := p.promoter().Run(ctx, plan); !errors.Is(err, context.Canceled) {
-		t.Fatal(err)
-	}
+	s.interrupted(ctx, t)
 	if o, err := s.spawn(0, none).resumed(); err != nil || o.Result != promote.Promoted {
 		t.Errorf("%+v, %v", o, err)
 	}

@@ -75,14 +75,7 @@ func TestALateRecord(t *testing.T) {
 			s.settled(t)
 			ctx, cancel := context.WithCancel(t.Context())
 			s.onceSo(s.replaced("canary", "2"), cancel)
-			before := s.spawn(0, none)
-			plan, err := before.promoter().Plan(ctx, promote.Request{Image: web(2), Channel: production})
-			if err != nil {
-				t.Fatal(err)
-			}
-			if _, err := before.promoter().Run(ctx, plan); !errors.Is(err, context.Canceled) {
-				t.Fatal(err)
-			}
+			before := s.interrupted(ctx, t)
 			records := &late{Catalog: s.catalog, driver: before.name, put: map[string]bool{}}
 			after := promote.New(promote.Config{
 				Catalog: records, Clock: s.yard, Driver: "after", Poll: 20 * time.Second, Publisher: s.yard, Alias: s.yard,

@@ -269,21 +269,23 @@ func (p *Promoter) fillEarlier(ctx context.Context, plan *Plan, legs []*leg) err
 		if !l.home || l.r.From == nil {
 			continue
 		}
-		shut, err := p.shut(ctx, *l.r.From, plan.Promotion.Channel)
+		img, err := bake.NewImages(p.c.Catalog).Get(ctx, *l.r.From)
 		if err != nil {
 			return err
 		}
-		plan.Fleets[i].Refusals = append(plan.Fleets[i].Refusals, shut...)
+		shut, err := p.shut(ctx, img, plan.Promotion.Channel)
+		if err != nil {
+			return err
+		}
+		for _, why := range shut {
+			plan.Fleets[i].Refusals = append(plan.Fleets[i].Refusals, img.String()+": "+why)
+		}
 	}
 	return nil
 }
 
 // shut returns which gates of a rollback keep an image out.
-func (p *Promoter) shut(ctx context.Context, ref bake.Ref, ch Channel) ([]string, error) {
-	img, err := bake.NewImages(p.c.Catalog).Get(ctx, ref)
-	if err != nil {
-		return nil, err
-	}
+func (p *Promoter) shut(ctx context.Context, img bake.Image, ch Channel) ([]string, error) {
 	gates, err := NewGates(p.c.Catalog).Check(ctx, img, Rule{Channel: ch, Back: true}, p.c.Clock.Now())
 	if err != nil {
 		return nil, err
@@ -291,7 +293,7 @@ func (p *Promoter) shut(ctx context.Context, ref bake.Ref, ch Channel) ([]string
 	var all []string
 	for _, g := range gates {
 		if !g.Open {
-			all = append(all, fmt.Sprintf("%s: %s: %s", img.Ref, g.Name, g.Detail))
+			all = append(all, g.Name+": "+g.Detail)
 		}
 	}
 	return all, nil

@@ -111,14 +111,7 @@ func TestReasonsForWhoTakesOver(t *testing.T) {
 					die()
 				}
 			}
-			p := s.spawn(0, none)
-			plan, err := p.promoter().Plan(ctx, promote.Request{Image: web(2), Channel: production})
-			if err != nil {
-				t.Fatal(err)
-			}
-			if _, err := p.promoter().Run(ctx, plan); !errors.Is(err, context.Canceled) {
-				t.Fatal(err)
-			}
+			s.interrupted(ctx, t)
 			s.yard.onTick = func() {}
 			o, err := s.spawn(0, none).resumed()
 			if o.Result != promote.Reverted || !strings.HasPrefix(strings.TrimPrefix(o.Reason, bake.ErrRefused.Error()+": "), name) {

@@ -200,16 +200,9 @@ func TestRollbackDuringAPromotion(t *testing.T) {
 	t.Parallel()
 	s := newStage(t)
 	s.settled(t)
-	p := s.spawn(0, none)
 	ctx, cancel := context.WithCancel(t.Context())
 	s.onceSo(s.replaced("east", "2"), cancel)
-	plan, err := p.promoter().Plan(ctx, promote.Request{Image: web(2), Channel: production})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := p.promoter().Run(ctx, plan); !errors.Is(err, context.Canceled) {
-		t.Fatal(err)
-	}
+	s.interrupted(ctx, t)
 	back, err := s.spawn(0, none).promoter().PlanRollback(t.Context(), promote.RollbackRequest{Name: "web", Channel: production, By: "ada", Reason: "it smells"})
 	if err != nil || back.Aborts == nil || back.Promotion.Number != 2 || len(back.Fleets) != 3 || back.Fleets[0].Moves[0].FromAMI != "ami-1" {
 		t.Fatalf("plan: %+v, %v", back, err)

@@ -53,14 +53,7 @@ func TestWatchEnds(t *testing.T) {
 			s.yard.alarm["2"] = bad
 			ctx, cancel := context.WithCancel(t.Context())
 			s.onceSo(s.replaced("canary", "2"), cancel)
-			p := s.spawn(0, none).promoter()
-			plan, err := p.Plan(ctx, promote.Request{Image: web(2), Channel: production})
-			if err != nil {
-				t.Fatal(err)
-			}
-			if _, err := p.Run(ctx, plan); !errors.Is(err, context.Canceled) {
-				t.Fatal(err)
-			}
+			s.interrupted(ctx, t)
 			var drives sync.WaitGroup
 			s.onceSo(func() bool { return true }, func() { drives.Go(func() { _, _ = s.spawn(0, none).resumed() }) })
 			o, err := s.spawn(0, none).promoter().Watch(t.Context(), "web", production)
@@ -95,14 +88,7 @@ func TestWatchSteps(t *testing.T) {
 			ctx, cancel := context.WithCancel(t.Context())
 			stop := c.stop(s)
 			s.onceSo(func() bool { return len(s.yard.groups["canary"].refreshes) > 1 && stop() }, cancel)
-			p := s.spawn(0, none)
-			plan, err := p.promoter().Plan(ctx, promote.Request{Image: web(2), Channel: production})
-			if err != nil {
-				t.Fatal(err)
-			}
-			if _, err := p.promoter().Run(ctx, plan); !errors.Is(err, context.Canceled) {
-				t.Fatal(err)
-			}
+			s.interrupted(ctx, t)
 			s.wantWatched(t, c.want, c.phase)
 		})
 	}

@@ -30,6 +30,20 @@ func (s *stage) replaced(fleet, version string) func() bool {
 	return func() bool { return slices.Contains(s.yard.running(fleet), version) }
 }
 
+// interrupted has a process promote version 2 until ctx ends, which is told as no result, and returns the process.
+func (s *stage) interrupted(ctx context.Context, t *testing.T) *process {
+	t.Helper()
+	p := s.spawn(0, none)
+	plan, err := p.promoter().Plan(ctx, promote.Request{Image: web(2), Channel: production})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if o, err := p.promoter().Run(ctx, plan); !errors.Is(err, context.Canceled) || o.Result != "" {
+		t.Fatalf("%+v, %v", o, err)
+	}
+	return p
+}
+
 func (s *stage) wish(t *testing.T, w promote.Wish, reason string) {
 	t.Helper()
 	if _, err := s.spawn(0, none).promoter().Wish(context.Background(), "web", production, w, "bob", reason); err != nil {
@@ -246,14 +260,7 @@ func TestInterrupted(t *testing.T) {
 	s.settled(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	s.onceSo(s.replaced("east", "2"), cancel)
-	p := s.spawn(0, none)
-	plan, err := p.promoter().Plan(ctx, promote.Request{Image: web(2), Channel: production})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if o, err := p.promoter().Run(ctx, plan); !errors.Is(err, context.Canceled) || o.Result != "" {
-		t.Errorf("%+v, %v", o, err)
-	}
+	s.interrupted(ctx, t)
 	if !s.underWay() {
 		t.Error("it is not under way any more")
 	}
@@ -271,14 +278,7 @@ func TestSoakByAnotherClock(t *testing.T) {
 	s.settled(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	s.onceSo(arrivedCanary(s), cancel)
-	p := s.spawn(0, none)
-	plan, err := p.promoter().Plan(ctx, promote.Request{Image: web(2), Channel: production})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := p.promoter().Run(ctx, plan); !errors.Is(err, context.Canceled) {
-		t.Fatal(err)
-	}
+	s.interrupted(ctx, t)
 	s.yard.now = s.yard.now.Add(-24 * time.Hour)
 	began := s.yard.now
 	if o, err := s.spawn(0, none).resumed(); err != nil || o.Result != promote.Promoted {

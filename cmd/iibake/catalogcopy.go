@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
 
 	"github.com/urfave/cli/v2"
 
@@ -33,11 +32,11 @@ func copyCatalog(con *console, c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	from, err := openAddress(c, args[0])
+	from, err := openAddress(c, args[0], nil)
 	if err != nil {
 		return err
 	}
-	to, err := openAddress(c, args[1])
+	to, err := openAddress(c, args[1], nil)
 	if err != nil {
 		return err
 	}
@@ -58,14 +57,6 @@ func copyCatalog(con *console, c *cli.Context) error {
 		return con.printJSON(done)
 	}
 	return con.printf("%s holds %s and %s of %s, %d of them new\n", args[1], ui.Count(done.Records, "record"), ui.Count(done.Heads, "head"), args[0], done.New)
-}
-
-// openAddress opens the catalog at an address, whatever a project says.
-func openAddress(c *cli.Context, address string) (*record, error) {
-	if isAddress(address) {
-		return openShared(c, address, nil)
-	}
-	return openDir(address, filepath.Join(address, "store"))
 }
 
 // emptyHint says what is wrong with an address at which there is no catalog.

@@ -71,17 +71,21 @@ func openRecord(c *cli.Context) (*record, error) {
 
 // recordOf opens the catalog that --catalog names, or else the one of p.
 func recordOf(c *cli.Context, p *template.Project) (*record, error) {
-	address := c.String("catalog")
-	switch {
-	case isAddress(address):
-		return openShared(c, address, p)
-	case address != "":
-		return openDir(address, filepath.Join(address, "store"))
+	if address := c.String("catalog"); address != "" {
+		return openAddress(c, address, p)
 	}
-	if address = p.CatalogAddress(); isAddress(address) {
+	if address := p.CatalogAddress(); !isAddress(address) {
+		return openDir(address, p.StoreDir())
+	}
+	return openAddress(c, p.CatalogAddress(), p)
+}
+
+// openAddress opens the catalog at an address; p is nil where no project is needed.
+func openAddress(c *cli.Context, address string, p *template.Project) (*record, error) {
+	if isAddress(address) {
 		return openShared(c, address, p)
 	}
-	return openDir(address, p.StoreDir())
+	return openDir(address, filepath.Join(address, "store"))
 }
 
 func openDir(dir, storeDir string) (*record, error) {
