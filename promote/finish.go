@@ -9,16 +9,12 @@ import (
 	"github.com/iibake/iibake/bake/catalog"
 )
 
-// finish moves the channel, when every fleet has arrived, and then what follows it. From the moment on at which the head says Final, whoever
+// finish moves the channel, when every fleet has arrived and the gates were found open, and then what follows it. From the moment on at which the head says Final, whoever
 // takes over goes on from here, so that no process brings fleets back while another one moves the channel.
 func (d *drive) finish(ctx context.Context) (Outcome, error) {
 	d.view.Step = Finishing
 	d.tell()
 	if !d.active.Final {
-		if err := d.ask(ctx); err != nil || d.failure != nil {
-			return Outcome{}, d.bear(deciding, err)
-		}
-		d.fine(deciding)
 		a, err := d.watch.settle(ctx, true)
 		if err != nil || !a.Final {
 			return Outcome{}, d.bear(settling, err) // a wish came in between

@@ -2,6 +2,7 @@ package promote
 
 import (
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -21,19 +22,30 @@ func (r Rule) Frozen(now time.Time) (until time.Time, reason string, err error) 
 	return time.Time{}, "", nil
 }
 
+const gateFreeze = "freeze"
+
+// onlyFrozen returns the gate of a freeze where that is the only one that is shut.
+func onlyFrozen(gates []Gate) (Gate, bool) {
+	shut := slices.DeleteFunc(slices.Clone(gates), func(g Gate) bool { return g.Open })
+	if len(shut) != 1 || shut[0].Name != gateFreeze {
+		return Gate{}, false
+	}
+	return shut[0], true
+}
+
 func freezeGate(rule Rule, now time.Time) (Gate, error) {
 	opens, reason, err := rule.Frozen(now)
 	switch {
 	case err != nil:
 		return Gate{}, err
 	case opens.IsZero():
-		return Gate{Name: "freeze", Open: true, Detail: "no freeze holds"}, nil
+		return Gate{Name: gateFreeze, Open: true, Detail: "no freeze holds"}, nil
 	}
 	detail := fmt.Sprintf("%s is frozen until %s", rule.Channel, utcText(opens))
 	if reason != "" {
 		detail += " (" + reason + ")"
 	}
-	return Gate{Name: "freeze", Detail: detail, Remedy: "wait until then, or change the freeze in iibake.yaml", Opens: opens}, nil
+	return Gate{Name: gateFreeze, Detail: detail, Remedy: "wait until then, or change the freeze in iibake.yaml", Opens: opens}, nil
 }
 
 // thaw returns when none of the freezes holds any more, given when the one that holds now ends.

@@ -346,8 +346,8 @@ func (plan *Plan) judge() {
 	}
 }
 
-// foresee warns of a freeze that has begun by the time at which the promotion is expected to end: its gate is shut then, and what moved
-// goes back.
+// foresee warns of a freeze that has begun by the time at which the promotion is expected to end: nothing more moves then
+// until the freeze is over.
 func (plan *Plan) foresee(rule Rule) error {
 	if plan.There || rule.Back {
 		return nil
@@ -357,7 +357,7 @@ func (plan *Plan) foresee(rule Rule) error {
 	if err != nil || until.IsZero() {
 		return err
 	}
-	plan.Notes = append(plan.Notes, fmt.Sprintf("the channel is frozen%s when this is expected to end, at %s, until %s: what has moved would go back then",
+	plan.Notes = append(plan.Notes, fmt.Sprintf("the channel is frozen%s when this is expected to end, at %s, until %s: what has not moved by then would wait that long",
 		joined(" for ", reason), utcText(end), utcText(until)))
 	return nil
 }

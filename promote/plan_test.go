@@ -109,7 +109,7 @@ func TestPlanNotes(t *testing.T) {
 	}
 }
 
-// What moved goes back when a gate shuts: who begins shortly before a freeze is told.
+// Who begins shortly before a freeze is told.
 func TestPlanForeseesAFreeze(t *testing.T) {
 	t.Parallel()
 	s := newStage(t)

@@ -14,7 +14,7 @@ type Progress struct {
 	Step      Step            `json:"step"`
 	Wave      int             `json:"wave"`             // from 0: the one that moves or soaks
 	Reason    string          `json:"reason,omitempty"` // why it waits or goes back
-	Until     time.Time       `json:"until,omitzero"`   // end of a soak
+	Until     time.Time       `json:"until,omitzero"`   // end of a soak, or of a freeze
 	Active    Active          `json:"active"`
 	Fleets    []FleetProgress `json:"fleets"`            // wave by wave
 	Outcome   *Outcome        `json:"outcome,omitempty"` // at the end
@@ -30,6 +30,7 @@ const (
 	Moving     Step = "moving"     // the fleets of a wave get the image
 	Watching   Step = "soaking"    // a wave has it, and is watched
 	Paused     Step = "paused"     // as somebody wished
+	Frozen     Step = "frozen"     // by a freeze that began on the way: nothing more moves until it ends
 	Backing    Step = "going back" // fleets that moved go back to what they had
 	Halting    Step = "stopping"   // fleets are being stopped where they are
 	Finishing  Step = "finishing"  // every fleet has arrived; the channel moves, unless they go alone

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -124,7 +125,7 @@ func (w *watcher) observe(ctx context.Context) error {
 func (w *watcher) guess() {
 	w.failure = nil
 	w.blame()
-	w.view.Reason = ""
+	w.view.Reason, w.view.Until = "", time.Time{}
 	switch {
 	case w.active.Final:
 		w.view.Step = Finishing
@@ -144,6 +145,9 @@ func (w *watcher) guessWave() {
 		legs := w.wave(i)
 		w.view.Wave, w.view.Step = i, Moving
 		if !arrived(legs) {
+			if !slices.ContainsFunc(legs, w.moving) {
+				w.guessFreeze()
+			}
 			return
 		}
 		if until := w.soaksUntil(i, legs); w.c.Clock.Now().Before(until) {
@@ -152,4 +156,15 @@ func (w *watcher) guessWave() {
 		}
 	}
 	w.view.Step = Finishing
+	w.guessFreeze()
+}
+
+// guessFreeze takes a promotion of which nothing moves for one that waits, where a freeze holds.
+func (w *watcher) guessFreeze() {
+	if w.rule.Back || w.untouched() {
+		return
+	}
+	if g, err := freezeGate(w.rule, w.c.Clock.Now()); err == nil && !g.Open {
+		w.freeze(g)
+	}
 }

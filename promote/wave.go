@@ -28,6 +28,9 @@ func (d *drive) advance(ctx context.Context) error {
 		}
 		d.order(legs, goOn)
 	}
+	if open, err := d.ask(ctx); err != nil || !open {
+		return err
+	}
 	d.view.Step = Finishing
 	return nil
 }
@@ -73,7 +76,7 @@ func (d *drive) soaksUntil(i int, legs []*leg) time.Time {
 // an instance is touched.
 func (d *drive) move(ctx context.Context, i int, legs []*leg) error {
 	if d.gated != i+1 {
-		if err := d.ask(ctx); err != nil || d.failure != nil {
+		if open, err := d.ask(ctx); err != nil || !open {
 			return err
 		}
 		d.gated = i + 1
@@ -95,19 +98,34 @@ func (d *drive) move(ctx context.Context, i int, legs []*leg) error {
 	return nil
 }
 
-// ask holds the promotion against the gates and against what the channel holds. What is shut is a failure; the error is for what kept it
-// from looking.
-func (d *drive) ask(ctx context.Context) error {
-	err := d.channels.Holds(ctx, d.p)
+// ask holds the promotion against the gates and against what the channel holds, and reports whether it may go on. What is shut is a failure, but
+// for a freeze that began on the way: it keeps everything where it is, as going back would not, and the promotion waits for its end. The error is
+// for what kept it from looking.
+func (d *drive) ask(ctx context.Context) (open bool, err error) {
+	err = d.channels.Holds(ctx, d.p)
 	if err == nil && d.p.To.Version != "" { // what iibake did not make has no verdict: it is what the fleets ran before
 		var gates []Gate
 		if gates, err = d.gates.Check(ctx, d.img, d.rule, d.c.Clock.Now()); err == nil {
+			if g, alone := onlyFrozen(gates); alone && !d.untouched() {
+				d.freeze(g)
+				return false, nil
+			}
 			err = Refused(gates)
 		}
 	}
 	if errors.Is(err, catalog.ErrMoved) || errors.Is(err, bake.ErrRefused) {
 		d.refuse(err)
-		return nil
+		return false, nil
 	}
-	return err
+	return err == nil, err
+}
+
+// freeze has every leg that has not arrived begin nothing until a gate opens by itself.
+func (d *drive) freeze(g Gate) {
+	d.view.Step, d.view.Reason, d.view.Until = Frozen, g.Detail, g.Opens
+	for i := range d.p.Waves {
+		if legs := d.wave(i); !arrived(legs) {
+			d.order(legs, hold)
+		}
+	}
 }

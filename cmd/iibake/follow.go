@@ -68,7 +68,7 @@ func (f *follower) step(p promote.Progress) {
 	if f.task != nil {
 		f.endStep(p)
 	}
-	if p.Reason != "" && p.Reason != f.last.Reason && p.Step != promote.Paused { // whose title says it
+	if p.Reason != "" && p.Reason != f.last.Reason && !waits(p.Step) { // whose title says it
 		f.rep.Report(bake.Event{Time: time.Now().UTC(), Kind: bake.EventWarn, Image: name, Text: p.Reason})
 	}
 	f.title, f.task = title, nil
@@ -81,10 +81,10 @@ func (f *follower) step(p promote.Progress) {
 func (f *follower) endStep(p promote.Progress) {
 	turned := p.Step == promote.Backing || p.Step == promote.Halting
 	switch {
-	case f.last.Step == promote.Paused:
+	case waits(f.last.Step):
 		_ = f.task.End(nil)
-	case p.Step == promote.Paused && !f.stepDone(p):
-		f.task.Stop("paused")
+	case waits(p.Step) && !f.stepDone(p):
+		f.task.Stop(string(p.Step))
 	case turned:
 		_ = f.task.End(errors.New(p.Reason))
 	case p.Outcome != nil && !leadsTo(f.last.Step, p.Outcome.Result): // what lay between was not seen
@@ -94,7 +94,10 @@ func (f *follower) endStep(p promote.Progress) {
 	}
 }
 
-// stepDone reports whether the step before was at its end when somebody paused the promotion.
+// waits reports whether nothing moves at a step, by somebody's wish or by a freeze.
+func waits(s promote.Step) bool { return s == promote.Paused || s == promote.Frozen }
+
+// stepDone reports whether the step before was at its end when the promotion came to wait.
 func (f *follower) stepDone(p promote.Progress) bool {
 	switch f.last.Step {
 	case promote.Publishing: // no fleet begins before
@@ -105,7 +108,7 @@ func (f *follower) stepDone(p promote.Progress) bool {
 		})
 	case promote.Watching:
 		return !f.last.Until.IsZero() && !p.At.Before(f.last.Until)
-	case promote.Paused, promote.Backing, promote.Halting, promote.Finishing, promote.Ended:
+	case promote.Paused, promote.Frozen, promote.Backing, promote.Halting, promote.Finishing, promote.Ended:
 	}
 	return false
 }
@@ -117,7 +120,7 @@ func leadsTo(s promote.Step, r promote.Result) bool {
 		return r == promote.Reverted
 	case promote.Halting:
 		return r == promote.Stopped
-	case promote.Publishing, promote.Moving, promote.Watching, promote.Paused, promote.Finishing, promote.Ended:
+	case promote.Publishing, promote.Moving, promote.Watching, promote.Paused, promote.Frozen, promote.Finishing, promote.Ended:
 	}
 	return r == promote.Promoted
 }
@@ -144,6 +147,8 @@ func stepTitle(p promote.Progress) string {
 		return "soak after " + wave + ", until " + p.Until.UTC().Format("15:04:05 UTC")
 	case promote.Paused:
 		return strings.TrimSuffix("paused by "+p.Active.By+": "+p.Active.Reason, ": ")
+	case promote.Frozen:
+		return p.Reason
 	case promote.Backing:
 		return "bring the fleets back"
 	case promote.Halting:

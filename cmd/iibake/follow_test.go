@@ -70,6 +70,10 @@ func TestFollowerEndsSteps(t *testing.T) {
 		"a soak paused":                {promote.Watching, promote.Paused, true, nil, "soak after wave 1 of 2: not done: paused"},
 		"a wave aborted":               {promote.Moving, promote.Backing, false, nil, "wave 1 of 2: web-canary: failed after "},
 		"a rollback aborted":           {promote.Moving, promote.Halting, false, nil, "wave 1 of 2: web-canary: failed after "},
+		"frozen before anything else":  {promote.Moving, promote.Frozen, false, nil, "wave 1 of 2: web-canary: not done: frozen"},
+		"frozen behind a wave":         {promote.Moving, promote.Frozen, true, nil, "wave 1 of 2: web-canary: done in "},
+		"a freeze that ends":           {promote.Frozen, promote.Moving, true, nil, "it is frozen: done in "},
+		"an alarm in a freeze":         {promote.Frozen, promote.Backing, true, nil, "it is frozen: done in "},
 		"aborted unseen":               {promote.Moving, promote.Ended, false, past(promote.Reverted), "wave 1 of 2: web-canary: failed after "},
 		"a pause aborted":              {promote.Paused, promote.Backing, false, nil, "paused by : done in "},
 		"promoted":                     {promote.Finishing, promote.Ended, true, past(promote.Promoted), "move the channel: done in "},
@@ -86,6 +90,9 @@ func TestFollowerEndsSteps(t *testing.T) {
 			}
 			first := looks()[0]
 			first.Step = c.before
+			if c.before == promote.Frozen {
+				first.Reason = "it is frozen"
+			}
 			first.Fleets = []promote.FleetProgress{{Fleet: "web-canary", Phase: promote.Planned}, {Fleet: "web-eu", Wave: 1, Phase: promote.Planned}}
 			second := first
 			second.Step, second.Outcome = c.after, c.outcome
