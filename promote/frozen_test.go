@@ -88,9 +88,9 @@ func TestFreezeBeforeTheChannelMoves(t *testing.T) {
 func TestTroubleInAFreeze(t *testing.T) {
 	t.Parallel()
 	for reason, happens := range map[string]func(*testing.T, *stage){
-		"alarm":            func(_ *testing.T, s *stage) { s.yard.alarm["2"] = true },
-		"revoked":          func(t *testing.T, s *stage) { t.Helper(); s.revoke(t) },
-		"aborted by bob: ": func(_ *testing.T, s *stage) { s.aborted() },
+		"alarm":      func(_ *testing.T, s *stage) { s.yard.alarm["2"] = true },
+		"revoked":    func(t *testing.T, s *stage) { t.Helper(); s.revoke(t) },
+		"bob: lunch": func(_ *testing.T, s *stage) { s.aborted() },
 	} {
 		t.Run(reason, func(t *testing.T) {
 			t.Parallel()
