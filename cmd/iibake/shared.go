@@ -28,8 +28,11 @@ func isAddress(catalog string) bool {
 // project. Nobody is asked yet.
 func openShared(c *cli.Context, address string, p *template.Project) (*record, error) {
 	shared, err := s3.Open(c.Context, address)
-	if err != nil {
+	if errors.Is(err, s3.ErrAddress) {
 		return nil, fmt.Errorf("%w: %w", errUsage, err)
+	}
+	if err != nil {
+		return nil, err
 	}
 	if p == nil || p.Dir == "" {
 		p = projectNear(c.String("dir"))

@@ -200,6 +200,18 @@ func TestNoCredentials(t *testing.T) {
 	}
 }
 
+// TestNoProfile has a profile that is not there.
+func TestNoProfile(t *testing.T) {
+	t.Setenv("AWS_CONFIG_FILE", "/dev/null")
+	t.Setenv("AWS_SHARED_CREDENTIALS_FILE", "/dev/null")
+	t.Setenv("AWS_PROFILE", "nobody")
+	_, err := s3.Open(t.Context(), address)
+	wantText(t, err, "catalog "+address+": no valid credentials: set AWS_PROFILE to one that there is: failed to get shared config profile, nobody")
+	if !errors.Is(err, s3.ErrCredentials) || errors.Is(err, s3.ErrAddress) {
+		t.Errorf("%v is not %v", err, s3.ErrCredentials)
+	}
+}
+
 // TestEndpointWithoutScheme has an address that is none.
 func TestEndpointWithoutScheme(t *testing.T) {
 	t.Parallel()

@@ -77,6 +77,9 @@ func Open(ctx context.Context, address string) (*Catalog, error) {
 		config.WithLogger(logging.Nop{}), // what matters comes back as an error
 		config.WithHTTPClient(awshttp.NewBuildableClient().WithTimeout(attemptTimeout)),
 		config.WithRetryer(func() aws.Retryer { return Retryer(nil) }))
+	if _, unknown := errors.AsType[config.SharedConfigProfileNotExistError](err); unknown {
+		err = because(err, ErrCredentials, "set AWS_PROFILE to one that there is: "+err.Error())
+	}
 	if err != nil {
 		return nil, fmt.Errorf("catalog %s: %w", address, err)
 	}
