@@ -68,5 +68,5 @@ func copyFile(f *os.File, name string) error {
 	}
 	_, errSeek := f.Seek(0, io.SeekStart)
 	_, err = io.Copy(to, f)
-	return errors.Join(errSeek, err, to.Sync(), to.Close())
+	return errors.Join(errSeek, err, to.Chmod(0o644), to.Sync(), to.Close()) // whatever the umask
 }

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -26,7 +27,22 @@ func TestMain(m *testing.M) {
 	if code, ran := local.Main(); ran {
 		os.Exit(code)
 	}
-	testscript.Main(m, map[string]func(){"iibake": main})
+	testscript.Main(hermetic{m}, map[string]func(){"iibake": main})
+}
+
+// hermetic are tests that see nothing of the shell or the CI job that runs them: what iibake says, and where its things are, follows from
+// the environment. The program itself, which the stories start, gets the environment of its story.
+type hermetic struct{ *testing.M }
+
+// Run implements [testscript.TestingM].
+func (h hermetic) Run() int {
+	for _, pair := range os.Environ() {
+		name, _, _ := strings.Cut(pair, "=")
+		if name == "NO_COLOR" || slices.ContainsFunc([]string{"IIBAKE_", "GITHUB_", "GITLAB_", "AWS_", "GIT_", "XDG_STATE_", "SUDO_"}, func(p string) bool { return strings.HasPrefix(name, p) }) {
+			_ = os.Unsetenv(name)
+		}
+	}
+	return h.M.Run()
 }
 
 // TestScripts runs the stories below testdata/script: each is one person's way through the program.
