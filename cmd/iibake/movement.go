@@ -170,7 +170,7 @@ func (e *engine) glance(con *console, c *cli.Context, p promote.Promotion) error
 func writeGlance(con *console, p promote.Progress, now time.Time) error {
 	paint := con.paint(con.out)
 	at := cmp.Or(stepTitle(p), string(p.Step))
-	if p.Reason != "" && p.Step != promote.Paused { // whose title says it
+	if p.Reason != "" && !waits(p.Step) { // whose title says it
 		at += ": " + p.Reason
 	}
 	if o := p.Outcome; o != nil {

@@ -32,15 +32,16 @@ func ended(p promote.Progress, o promote.Outcome) promote.Progress {
 }
 
 func TestGlance(t *testing.T) {
-	waits, dead, alone, back := seen(), seen(), seen(), seen()
-	waits.Step, waits.Active.Wish, waits.Active.By, waits.Active.Reason, waits.Reason = promote.Paused, promote.Pause, "grace", "lunch", "by grace: lunch"
+	paused, frozen, dead, alone, back := seen(), seen(), seen(), seen(), seen()
+	paused.Step, paused.Active.Wish, paused.Active.By, paused.Active.Reason, paused.Reason = promote.Paused, promote.Pause, "grace", "lunch", "by grace: lunch"
+	frozen.Step, frozen.Wave, frozen.Reason = promote.Frozen, 1, "production is frozen until 2026-11-23 08:00:00 UTC (weekend)"
 	dead.At = planned.Add(10 * time.Minute)
 	dead.Step, dead.Reason = promote.Backing, "web-eu: probe: status 500"
 	alone.Promotion.Only = true
 	back.Promotion.Back, back.Promotion.To.Version = true, ""
 	back.Fleets[0].Phase = promote.RolledBack
 	for name, p := range map[string]promote.Progress{
-		"moving": seen(), "paused": waits, "dead": dead, "alone": alone, "back": back,
+		"moving": seen(), "paused": paused, "frozen": frozen, "dead": dead, "alone": alone, "back": back,
 		"over": ended(seen(), promote.Outcome{Result: promote.Promoted, At: planned}),
 	} {
 		t.Run(name, func(t *testing.T) {
