@@ -42,7 +42,7 @@ func accelerator(ctx context.Context, exe string, a bake.Arch, scratch string) s
 		return strings.TrimPrefix(string(found), key+"\n")
 	}
 	result := kvm
-	if err := probe(ctx, exe, kvm, a, scratch); err != nil {
+	if err := probe(ctx, exe, kvm, a, scratch, probeLimit); err != nil {
 		result = tcg
 	}
 	if ctx.Err() == nil {
@@ -107,8 +107,8 @@ func writeNote(path, text string) {
 }
 
 // probe runs a guest of a few instructions, with the processor and board that machines get.
-func probe(ctx context.Context, exe, accel string, a bake.Arch, scratch string) error {
-	ctx, cancel := context.WithTimeout(ctx, probeLimit)
+func probe(ctx context.Context, exe, accel string, a bake.Arch, scratch string, limit time.Duration) error {
+	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	disk, err := probeDisk(a, scratch)
 	if err != nil {

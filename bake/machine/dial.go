@@ -71,7 +71,7 @@ func (m *Machine) clientConfig() *ssh.ClientConfig {
 // dial knocks until somebody opens. With a nil client comes the reason why the last attempt failed.
 func dial(ctx context.Context, addr string, config *ssh.ClientConfig) (*ssh.Client, error) {
 	last := errors.New("nothing listens")
-	for ctx.Err() == nil {
+	for tries := 0; ctx.Err() == nil; tries++ {
 		conn, err := answering(ctx, addr)
 		if err != nil {
 			return nil, last // only ctx ends it
@@ -80,7 +80,9 @@ func dial(ctx context.Context, addr string, config *ssh.ClientConfig) (*ssh.Clie
 		if err == nil {
 			return client, nil
 		}
-		last = err
+		if ctx.Err() == nil || tries == 0 { // what an attempt says that was cut off is no news
+			last = err
+		}
 		wait(ctx, unready)
 	}
 	return nil, last

@@ -5,6 +5,7 @@ import (
 	"context"
 	"io"
 	"net"
+	"time"
 
 	"golang.org/x/crypto/ssh"
 
@@ -33,13 +34,13 @@ func UserData(user string) (text []byte, host ssh.PublicKey, err error) {
 	return text, host, err
 }
 
-// Probe runs the guest that tells whether an accelerator works.
+// Probe runs the guest that tells whether an accelerator works. It gives it longer than [Start] does: emulation on a busy host is slow.
 func Probe(ctx context.Context, accel string, a bake.Arch, scratch string) error {
 	exe, err := findQEMU(a)
 	if err != nil {
 		return err
 	}
-	return probe(ctx, exe, accel, a, scratch)
+	return probe(ctx, exe, accel, a, scratch, 5*time.Minute)
 }
 
 // Again starts a machine as after a reset, with ports of before, and returns those that it gets.

@@ -166,7 +166,7 @@ func shows(t testing.TB, m *machine.Machine, text string) {
 // until waits for something that happens soon unless it never will.
 func until(t testing.TB, what string, happened func() bool) {
 	t.Helper()
-	for end := time.Now().Add(2 * time.Minute); !happened(); time.Sleep(10 * time.Millisecond) {
+	for end := time.Now().Add(20 * time.Minute); !happened(); time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatalf("it never happened that %s", what)
 		}

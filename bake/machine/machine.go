@@ -23,8 +23,8 @@ const (
 	seedSerial  = "iibake-seed"
 	sshPort     = 22
 	defaultUser = "iibake"
-	// quitLimit bounds the wait for a killed QEMU. It takes milliseconds unless the kernel is stuck in I/O.
-	quitLimit = 10 * time.Second
+	// quitLimit bounds the wait for a killed QEMU. It takes milliseconds unless the kernel is at work on its I/O: on a busy disk, seconds.
+	quitLimit = time.Minute
 	startup   = 30 * time.Second // until QEMU answers on its control socket, on a busy host
 )
 

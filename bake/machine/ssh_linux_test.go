@@ -152,9 +152,42 @@ func TestDialThroughABoot(t *testing.T) {
 func TestDialWantsTheHostKey(t *testing.T) {
 	user := newKey(t)
 	addr, _ := guestPort(t, serve(newKey(t), user.PublicKey()))
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	client, err := machine.DialAddr(ctx, addr, clientConfig(user, newKey(t).PublicKey()))
+	config := clientConfig(user, newKey(t).PublicKey())
+	check, tries := config.HostKeyCallback, new(atomic.Int64)
+	config.HostKeyCallback = func(host string, at net.Addr, key ssh.PublicKey) error {
+		if tries.Add(1) == 2 {
+			cancel()
+		}
+		return check(host, at, key)
+	}
+	client, err := machine.DialAddr(ctx, addr, config)
+	if client != nil || err == nil || !strings.Contains(err.Error(), "host key mismatch") {
+		t.Errorf("got %v, %v", client, err)
+	}
+}
+
+// When the time is over in the midst of an attempt, what the attempts before have failed by is told.
+func TestDialTellsWhyItFailed(t *testing.T) {
+	user := newKey(t)
+	refused := make(chan struct{})
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	addr, _ := guestPort(t, serve(newKey(t), user.PublicKey()), func(t *testing.T, conn net.Conn) {
+		t.Helper()
+		<-refused
+		_, _ = io.WriteString(conn, "SSH-2.0-late\r\n")
+		_, _ = io.ReadFull(conn, make([]byte, 1)) // it has begun to shake hands
+		cancel()
+	})
+	config := clientConfig(user, newKey(t).PublicKey())
+	check := config.HostKeyCallback
+	config.HostKeyCallback = func(host string, at net.Addr, key ssh.PublicKey) error {
+		defer close(refused)
+		return check(host, at, key)
+	}
+	client, err := machine.DialAddr(ctx, addr, config)
 	if client != nil || err == nil || !strings.Contains(err.Error(), "host key mismatch") {
 		t.Errorf("got %v, %v", client, err)
 	}
