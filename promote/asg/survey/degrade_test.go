@@ -8,6 +8,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
@@ -114,53 +115,75 @@ func TestARegionIsOutOfReach(t *testing.T) {
 	}
 }
 
-// hanging never answers.
-type hanging struct{}
+// hanging never answers, until the test is over.
+type hanging struct{ over chan struct{} }
 
-func (hanging) RoundTrip(r *http.Request) (*http.Response, error) {
-	<-r.Context().Done()
-	return nil, r.Context().Err()
+func newHanging() hanging { return hanging{make(chan struct{})} }
+
+// end ends the calls that nobody waits for any more, with all their tries: an hour in the bubble of a test is nothing.
+func (h hanging) end() {
+	close(h.over)
+	time.Sleep(time.Hour)
 }
 
+func (h hanging) RoundTrip(r *http.Request) (*http.Response, error) {
+	select {
+	case <-r.Context().Done():
+		return nil, r.Context().Err()
+	case <-h.over:
+		return nil, net.ErrClosed
+	}
+}
+
+// The time of what is waited for here goes on only when nobody has anything to do: however slow this host is, what answers has answered by then.
 func TestWhatDoesNotAnswerIsNotWaitedFor(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	w.group(w.add(home, "eu-west-1"), "web", 1)
-	o := w.options()
-	o.Transport = hanging{}
-	s := w.lookBy(survey.Surveyor{Open: target.NewSet(w.specs, o).Get, Patience: 20 * time.Millisecond})
-	if f := s.Channels[0].Fleets[0]; !strings.Contains(f.Unknown, "no answer in time") {
-		t.Errorf("got %+v", f)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		never := newHanging()
+		defer never.end()
+		w := newWorld(t)
+		w.group(w.add(home, "eu-west-1"), "web", 1)
+		o := w.options()
+		o.Transport = never
+		s := w.lookBy(survey.Surveyor{Open: target.NewSet(w.specs, o).Get})
+		if f := s.Channels[0].Fleets[0]; !strings.Contains(f.Unknown, "no answer in time") {
+			t.Errorf("got %+v", f)
+		}
+	})
 }
 
 // deaf never answers for Auto Scaling in a region.
 type deaf struct {
 	http.RoundTripper
+	hanging
 
 	region string
 }
 
 func (d deaf) RoundTrip(r *http.Request) (*http.Response, error) {
 	if strings.Contains(r.Header.Get("Authorization"), "/"+d.region+"/autoscaling/") {
-		return hanging{}.RoundTrip(r)
+		return d.hanging.RoundTrip(r)
 	}
 	return d.RoundTripper.RoundTrip(r)
 }
 
 func TestWhatAnswersIsSeenInFull(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	w.group(w.add(home, "eu-west-1"), "web", 1)
-	w.group(w.add(home, "us-east-1"), "web-us", 1)
-	o := w.options()
-	o.Transport = deaf{w.cloud.Client().Transport, "us-east-1"}
-	s := w.lookBy(survey.Surveyor{Open: target.NewSet(w.specs, o).Get, Patience: 2 * time.Second})
-	for _, seen := range s.Targets {
-		if silent := seen.Region == "us-east-1" || strings.Contains(seen.Target, "us-east-1"); silent != (len(seen.Gaps) > 0) {
-			t.Errorf("%s has the gaps %v", seen.Target, seen.Gaps)
+	synctest.Test(t, func(t *testing.T) {
+		never := newHanging()
+		defer never.end()
+		w := newWorld(t)
+		w.group(w.add(home, "eu-west-1"), "web", 1)
+		w.group(w.add(home, "us-east-1"), "web-us", 1)
+		o := w.options()
+		o.Transport = deaf{w.cloud.Client().Transport, never, "us-east-1"}
+		s := w.lookBy(survey.Surveyor{Open: target.NewSet(w.specs, o).Get})
+		for _, seen := range s.Targets {
+			if silent := seen.Region == "us-east-1" || strings.Contains(seen.Target, "us-east-1"); silent != (len(seen.Gaps) > 0) {
+				t.Errorf("%s has the gaps %v", seen.Target, seen.Gaps)
+			}
 		}
-	}
+	})
 }
 
 func TestALookThatIsCancelled(t *testing.T) {
