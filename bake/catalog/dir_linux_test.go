@@ -11,8 +11,10 @@ import (
 	"github.com/iibake/iibake/bake/catalog"
 )
 
+// No test here runs beside those that start processes: until it is another program, a child has every file open that its parent had, and what
+// is mounted stays busy.
+
 func TestFullDisk(t *testing.T) {
-	t.Parallel()
 	disk := mountTmpfs(t)
 	dir := filepath.Join(disk, "catalog")
 	d := openDir(t, dir)
@@ -38,7 +40,6 @@ func TestFullDisk(t *testing.T) {
 }
 
 func TestReadOnlyFolder(t *testing.T) {
-	t.Parallel()
 	disk := mountTmpfs(t)
 	dir := filepath.Join(disk, "catalog")
 	must(t, openDir(t, dir).Put(t.Context(), "a", []byte("x")))
@@ -70,7 +71,6 @@ func mountTmpfs(t *testing.T) string {
 
 // TestUndone lets a change fail at its very last step, by another file system where the value has to go.
 func TestUndone(t *testing.T) {
-	t.Parallel()
 	dir := t.TempDir()
 	d := openDir(t, dir)
 	must(t, d.Put(t.Context(), "images/web/1", []byte("one")))

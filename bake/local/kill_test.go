@@ -136,11 +136,14 @@ func checkAfterKill(t *testing.T, dir string, want bake.Image, k *kitchen) {
 	}
 }
 
+// patience is how often it is looked, 50 ms apart, whether the kernel has cleaned up behind a killed program: for two minutes.
+const patience = 2400
+
 // waitForNoProcess waits until no process runs a program: the kernel takes a moment to end a namespace.
 func waitForNoProcess(t *testing.T, program string) {
 	t.Helper()
 	var left []string
-	for range 100 {
+	for range patience {
 		left = nil
 		exes, _ := filepath.Glob("/proc/[0-9]*/exe")
 		for _, exe := range exes {

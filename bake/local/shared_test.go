@@ -5,9 +5,11 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/iibake/iibake/bake"
 	"github.com/iibake/iibake/bake/catalog"
+	"github.com/iibake/iibake/bake/local"
 )
 
 // shared is a catalog in which other machines are faster, the first few times.
@@ -39,7 +41,8 @@ func TestAnotherMachineTakesTheVersion(t *testing.T) {
 	}
 	others := 2
 	k.images = bake.NewImages(shared{c, &others})
-	img := k.mustBake(t, k.template("web"))
+	noon := time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC) // versions are counted by the day
+	img := k.mustBake(t, k.template("web"), func(c *local.Config) { c.Now = func() time.Time { return noon } })
 	if v, err := bake.ParseVersion(img.Version); err != nil || v.N != 3 {
 		t.Errorf("version %s, %v", img.Version, err)
 	}

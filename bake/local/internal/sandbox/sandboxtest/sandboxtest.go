@@ -98,7 +98,7 @@ func DiskOf(t testing.TB, size int64, tree string, mkfs ...string) *os.File {
 	return disk
 }
 
-const patience = 10 * time.Second // for the kernel to clean up behind a killed program
+const patience = 2 * time.Minute // for the kernel to clean up behind a killed program
 
 // NothingLeft fails the test where a process of a sandbox of this test binary, or a loop device of a file in the test's own
 // folders, is still there after a while. Other tests run at the same time.
