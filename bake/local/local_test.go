@@ -338,6 +338,8 @@ func TestTwoBuildsOfOneTemplate(t *testing.T) {
 		case err := <-second:
 			t.Errorf("the second did not say that it waits: %v", err)
 			second <- err
+		case <-time.After(5 * time.Minute): // a hang must not end in the timeout of the whole package
+			t.Error("the second does not say that it waits")
 		}
 	})
 	first := bake.ReporterFunc(func(e bake.Event) {
