@@ -43,8 +43,8 @@ func imageOf(t *testing.T, code string) (bake.Image, *disk.Store) {
 func judge(t *testing.T, code string) (test.Verdict, error) {
 	t.Helper()
 	img, store := imageOf(t, code)
-	tpl := bake.Template{Name: "web", Arch: bake.AMD64, Tests: bake.Tests{Timeout: bake.Duration(time.Minute), Boot: bake.Boot{
-		Memory: 128 * bake.MiB, CPUs: 1, Timeout: bake.Duration(time.Minute), Firmware: []bake.Firmware{bake.BIOS},
+	tpl := bake.Template{Name: "web", Arch: bake.AMD64, Tests: bake.Tests{Timeout: bake.Duration(20 * time.Minute), Boot: bake.Boot{
+		Memory: 128 * bake.MiB, CPUs: 1, Timeout: bake.Duration(20 * time.Minute), Firmware: []bake.Firmware{bake.BIOS},
 	}}}
 	return test.Judge{Store: store, Scratch: t.TempDir()}.Judge(t.Context(), img, tpl, bake.Discard())
 }

@@ -1,12 +1,14 @@
 package test_test
 
 import (
+	"errors"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/iibake/iibake/bake"
@@ -14,6 +16,13 @@ import (
 )
 
 const soon = bake.Duration(300 * time.Millisecond)
+
+// ask makes a probe in a time that passes only while it pauses: each try ends, however slow this host is.
+func ask(t *testing.T, probe bake.HTTPProbe, address string) (r test.Result) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) { r = test.HTTP(t.Context(), probe, address) })
+	return r
+}
 
 func TestHTTPProbe(t *testing.T) {
 	var requests atomic.Int64
@@ -27,7 +36,6 @@ func TestHTTPProbe(t *testing.T) {
 			w.WriteHeader(http.StatusServiceUnavailable)
 		}
 	})
-	mux.HandleFunc("/hang", func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
 	plain, secure := httptest.NewServer(mux), httptest.NewTLSServer(mux)
 	defer plain.Close()
 	defer secure.Close()
@@ -43,13 +51,12 @@ func TestHTTPProbe(t *testing.T) {
 		"status":        {bake.HTTPProbe{Path: "/", Status: 404, Timeout: soon}, plain, "has status 200 OK, want 404"},
 		"redirect":      {bake.HTTPProbe{Path: "/moved", Status: 301, Timeout: soon}, plain, ""},
 		"after a while": {bake.HTTPProbe{Path: "/late", Status: 200, Timeout: bake.Duration(time.Minute)}, plain, ""},
-		"hangs":         {bake.HTTPProbe{Path: "/hang", Status: 200, Timeout: soon}, plain, "deadline exceeded"},
 		"tls":           {bake.HTTPProbe{Path: "/", Status: 200, TLS: true, Timeout: soon}, secure, ""},
 		"not tls":       {bake.HTTPProbe{Path: "/", Status: 200, TLS: true, Timeout: soon}, plain, "server gave HTTP response to HTTPS client"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			c.probe.Port = 80
-			got := test.HTTP(t.Context(), c.probe, c.server.Listener.Addr().String())
+			got := ask(t, c.probe, c.server.Listener.Addr().String())
 			if (got.Status == test.Pass) != (c.want == "") || !strings.Contains(got.Detail, c.want) {
 				t.Errorf("got %+v, want %q", got, c.want)
 			}
@@ -60,15 +67,34 @@ func TestHTTPProbe(t *testing.T) {
 	}
 }
 
-func TestHTTPProbeOfNobody(t *testing.T) {
-	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+// Where somebody is waited for, the time is this host's.
+func TestHTTPProbeThatHangs(t *testing.T) {
+	s := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }))
+	defer s.Close()
+	got := test.HTTP(t.Context(), bake.HTTPProbe{Port: 80, Path: "/", Status: 200, Timeout: soon}, s.Listener.Addr().String())
+	if got.Status != test.Fail || !strings.Contains(got.Detail, "deadline exceeded") {
+		t.Errorf("got %+v", got)
 	}
-	addr := l.Addr().String()
-	_ = l.Close()
-	got := test.HTTP(t.Context(), bake.HTTPProbe{Port: 80, Path: "/", Status: 200, Timeout: soon}, addr)
+}
+
+func TestHTTPProbeOfNobody(t *testing.T) {
+	got := ask(t, bake.HTTPProbe{Port: 80, Path: "/", Status: 200, Timeout: soon}, nobody(t))
 	if got.Status != test.Fail || !strings.Contains(got.Detail, "connection refused") {
 		t.Errorf("got %+v", got)
 	}
+}
+
+// nobody returns an address that is taken, so that nobody else comes to listen there, and that refuses connections.
+func nobody(t *testing.T) string {
+	t.Helper()
+	var taken net.Conn
+	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err == nil {
+		taken, err = new(net.Dialer).DialContext(t.Context(), "tcp", l.Addr().String())
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = errors.Join(taken.Close(), l.Close()) })
+	return taken.LocalAddr().String()
 }

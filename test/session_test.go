@@ -141,19 +141,28 @@ func TestConversation(t *testing.T) {
 }
 
 func TestCheckThatHangsIsNamed(t *testing.T) {
-	results, told := inGuest(t, func(in io.Reader, out, _ io.Writer) uint32 {
+	ctx, late := context.WithCancel(t.Context())
+	defer late()
+	var e events
+	report := bake.ReporterFunc(func(v bake.Event) {
+		if e.Report(v); v.Kind == bake.EventStart && strings.HasSuffix(v.Task, "goss") {
+			late()
+		}
+	})
+	client := connect(t, func(in io.Reader, out, _ io.Writer) uint32 {
 		_, _ = fmt.Fprintln(out, `{"begin":"systemd"}`+"\n"+`{"result":{"name":"systemd","status":"pass"}}`+"\n"+`{"end":"systemd"}`+"\n"+`{"begin":"goss"}`)
-		_, _ = io.Copy(io.Discard, in)
-		time.Sleep(time.Hour)
+		_, _ = io.Copy(io.Discard, in) // until the connection ends
 		return 0
-	}, bake.Tests{Timeout: bake.Duration(300 * time.Millisecond)})
-	if r := find(results, "goss"); r.Status != test.Fail || r.Detail != "goss did not end within 300ms" {
+	})
+	results := test.InGuest(ctx, client, bake.Tests{Timeout: bake.Duration(time.Hour)}, nil, report)
+	told := e.all
+	if r := find(results, "goss"); r.Status != test.Fail || r.Detail != "goss did not end within 1h" {
 		t.Errorf("got %+v", results)
 	}
 	if r := find(results, "systemd"); r.Status != test.Pass {
 		t.Errorf("got %+v", results)
 	}
-	if last := told[len(told)-1]; last != "fail test bios: goss did not end within 300ms" {
+	if last := told[len(told)-1]; last != "fail test bios: goss did not end within 1h" {
 		t.Errorf("reported %q", told)
 	}
 }
