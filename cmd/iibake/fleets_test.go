@@ -35,7 +35,7 @@ func fleetCommands() map[string]func(*testscript.TestScript, bool, []string) {
 }
 
 // patience is how long a story waits for what must come.
-const patience = 2 * time.Minute
+const patience = 10 * time.Minute
 
 // hall is a simulated cloud that stories make groups in.
 type hall struct {
