@@ -29,7 +29,7 @@ func TestBalancersAnswer(t *testing.T) {
 	const port = 38080
 	name := newBalancer(t, config(cloud), port)
 	url := fmt.Sprintf("http://%s:%d/", name, port)
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
 	for {
 		request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
