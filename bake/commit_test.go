@@ -20,8 +20,7 @@ func repository(t *testing.T) string {
 	if err := os.Mkdir(dir, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	t.Setenv("GIT_CONFIG_GLOBAL", os.DevNull)
-	t.Setenv("GIT_CONFIG_NOSYSTEM", "1")
+	plainGit(t)
 	run(t, dir, "init", "-q")
 	if err := os.WriteFile(filepath.Join(dir, "a"), []byte("a"), 0o600); err != nil {
 		t.Fatal(err)
@@ -29,6 +28,22 @@ func repository(t *testing.T) string {
 	run(t, dir, "add", ".")
 	run(t, dir, "-c", "user.name=n", "-c", "user.email=n@example.com", "commit", "-qm", "one")
 	return dir
+}
+
+// plainGit takes away what git is told by the environment of whoever runs the tests: sudo says SUDO_UID, and a hook of git GIT_DIR.
+func plainGit(t *testing.T) {
+	t.Helper()
+	for _, pair := range os.Environ() {
+		name, value, _ := strings.Cut(pair, "=")
+		if strings.HasPrefix(name, "GIT_") || strings.HasPrefix(name, "SUDO_") {
+			t.Setenv(name, value) // puts it back in the end
+			if err := os.Unsetenv(name); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	t.Setenv("GIT_CONFIG_GLOBAL", os.DevNull)
+	t.Setenv("GIT_CONFIG_NOSYSTEM", "1")
 }
 
 func run(t *testing.T, dir string, args ...string) {
@@ -62,7 +77,7 @@ func TestReadCommit(t *testing.T) {
 }
 
 func TestReadCommitSaysWhatToDo(t *testing.T) {
-	t.Setenv("GIT_CONFIG_GLOBAL", os.DevNull)
+	plainGit(t)
 	none := t.TempDir()
 	if _, err := bake.ReadCommit(t.Context(), none); !errors.Is(err, bake.ErrInvalid) || !strings.Contains(err.Error(), "run git init") {
 		t.Errorf("outside a repository: %v", err)

@@ -312,6 +312,7 @@ func TestTheEnvironment(t *testing.T) {
 	w := newWorld(t, "")
 	for key, value := range map[string]string{
 		"AWS_ACCESS_KEY_ID": other, "AWS_SECRET_ACCESS_KEY": "x", "AWS_REGION": "eu-north-1", "AWS_CONFIG_FILE": "/dev/null", "AWS_SHARED_CREDENTIALS_FILE": "/dev/null",
+		"AWS_PROFILE": "", "AWS_SESSION_TOKEN": "", "AWS_ENDPOINT_URL": "",
 	} {
 		t.Setenv(key, value)
 	}
@@ -329,7 +330,7 @@ func TestTheEnvironment(t *testing.T) {
 func TestEndpointsOfTheEnvironment(t *testing.T) {
 	for key, value := range map[string]string{
 		"AWS_ACCESS_KEY_ID": home, "AWS_SECRET_ACCESS_KEY": "x", "AWS_CONFIG_FILE": "/dev/null", "AWS_SHARED_CREDENTIALS_FILE": "/dev/null",
-		"AWS_ENDPOINT_URL": "http://everything.example", "AWS_ENDPOINT_URL_STS": "http://sts.example",
+		"AWS_ENDPOINT_URL": "http://everything.example", "AWS_ENDPOINT_URL_STS": "http://sts.example", "AWS_PROFILE": "", "AWS_SESSION_TOKEN": "",
 	} {
 		t.Setenv(key, value)
 	}
@@ -362,7 +363,7 @@ func (f transport) RoundTrip(r *http.Request) (*http.Response, error) { return f
 func TestNoCredentials(t *testing.T) {
 	w := newWorld(t, "")
 	for key, value := range map[string]string{
-		"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": "", "AWS_PROFILE": "", "AWS_EC2_METADATA_DISABLED": "true",
+		"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": "", "AWS_PROFILE": "", "AWS_WEB_IDENTITY_TOKEN_FILE": "", "AWS_EC2_METADATA_DISABLED": "true",
 		"AWS_CONFIG_FILE": "/dev/null", "AWS_SHARED_CREDENTIALS_FILE": "/dev/null",
 	} {
 		t.Setenv(key, value)
