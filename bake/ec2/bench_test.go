@@ -27,7 +27,7 @@ import (
 //
 //	go test ./bake/ec2 -run '^$' -bench . -benchtime 1x
 //
-// COLDSNAP names a coldsnap to be measured on the same disk and endpoint; scripts/bench.d/coldsnap does all that.
+// COLDSNAP names a coldsnap to be measured on the same disk and endpoint; scripts/bench.d/upload does all that.
 
 // benchMiB is the size of the disk.
 const benchMiB = 512
@@ -183,7 +183,7 @@ func BenchmarkDelta(b *testing.B) {
 func BenchmarkColdsnap(b *testing.B) {
 	program := os.Getenv("COLDSNAP")
 	if program == "" {
-		b.Skip("COLDSNAP is not set: see scripts/bench.d/coldsnap")
+		b.Skip("COLDSNAP is not set: see scripts/bench.d/upload")
 	}
 	x := newBench(b)
 	var took, cpu time.Duration

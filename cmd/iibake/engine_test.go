@@ -147,3 +147,15 @@ func TestSplitPlace(t *testing.T) {
 		}
 	}
 }
+
+// Only what was begun can be carried on.
+func TestNextAfterAnError(t *testing.T) {
+	broken := errors.New("disk is full")
+	for number, want := range []string{"", "what AWS was told goes on: iibake promote --resume web@production carries it on"} {
+		p := promote.Promotion{Channel: "production", Number: number, To: bake.Ref{Name: "web", Version: "1"}}
+		err := (&engine{}).withNext(p, promote.Outcome{}, broken)
+		if got := strings.Join(hints(err), "; "); !errors.Is(err, broken) || (want == "") != (got == "") || !strings.HasPrefix(got, want) {
+			t.Errorf("promotion %d: %v: hints %q", number, err, got)
+		}
+	}
+}

@@ -221,13 +221,13 @@ func hints(err error) []string {
 		all = append(all, elsewhereHint)
 	}
 	if errors.Is(err, fs.ErrPermission) && os.Geteuid() != 0 {
-		all = append(all, "files of a build belong to root: run it with sudo")
+		all = append(all, "the file belongs to somebody else, mostly to root, who builds: run it with sudo")
 	}
 	return unique(all)
 }
 
 // elsewhereHint is for whoever wants the disk of an image that this machine does not have.
-const elsewhereHint = "the blocks of a disk stay on the machine that baked it, until iibake gc removes them: run this command there; " +
+const elsewhereHint = "the blocks of a disk stay on the machine that baked it, until iibake gc --store removes them: run this command there; " +
 	"or iibake build --force bakes the image here, as a new version; iibake build --publish where it is baked makes an AMI of it, which needs no blocks any more"
 
 func unique(lines []string) []string {

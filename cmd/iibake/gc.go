@@ -19,12 +19,12 @@ import (
 
 func gcCommand(con *console) *cli.Command {
 	return &cli.Command{
-		Name: "gc", Usage: "remove disks that no image needs, and what was left behind", Category: categoryCatalog,
-		Description: "The disk of an image stays while its template's retain speaks for it, while it is in a channel, and while it is the newest.\n" +
-			"Results of steps, downloads and retained wrecks go when they were not used for --older-than. Records always stay.",
+		Name: "gc", Usage: "remove what was left behind, and disks that no image needs", Category: categoryCatalog,
+		Description: "Results of steps, downloads and retained wrecks go when they were not used for --older-than. Records always stay. With --store, disks go, too:\n" +
+			"that of an image stays while its template's retain speaks for it, while it is in a channel, and while it is the newest.",
 		Flags: []cli.Flag{
 			outputFlag(),
-			&cli.BoolFlag{Name: "store", Usage: "also collect the blocks of disks"},
+			&cli.BoolFlag{Name: "store", Usage: "also remove the disks of older images, and blocks that no disk needs"},
 			&cli.BoolFlag{Name: "cloud", Usage: "also end what publications have begun in accounts and nobody took up"},
 			&cli.DurationFlag{Name: "older-than", Value: 7 * 24 * time.Hour, Usage: "keep what was used less than `TIME` ago"},
 			&cli.BoolFlag{Name: "dry-run", Aliases: []string{"n"}, Usage: "only say what would go"},

@@ -92,13 +92,15 @@ func (v planView) waves() int {
 	return n
 }
 
-// instances counts those of all fleets.
-func (v planView) instances() int {
-	n := 0
+// moving counts the fleets that do not have yet what they shall have, and their instances.
+func (v planView) moving() (fleets, instances int) {
 	for _, f := range v.Fleets {
-		n += f.Instances
+		if !f.There {
+			fleets++
+			instances += f.Instances
+		}
 	}
-	return n
+	return fleets, instances
 }
 
 // already says what there is nothing to do about.

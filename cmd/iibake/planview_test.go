@@ -145,10 +145,18 @@ func TestAlready(t *testing.T) {
 }
 
 func TestQuestion(t *testing.T) {
-	for want, v := range map[string]planView{"replace 13 instances in 2 fleets?": fullPlan(), "roll back 13 instances in 2 fleets?": back(), "move the channel?": bare()} {
+	half := fullPlan()
+	half.Fleets[1].There = true
+	for want, v := range map[string]planView{
+		"replace 13 instances in 2 fleets?": fullPlan(), "roll back 13 instances in 2 fleets?": back(), "move the channel?": bare(),
+		"replace 1 instance in 1 fleet?": half,
+	} {
 		if got := v.question(); got != want {
 			t.Errorf("got %q, want %q", got, want)
 		}
+	}
+	if got := there().question(); got != "move the channel?" {
+		t.Errorf("of fleets that have it: %q", got)
 	}
 }
 

@@ -169,14 +169,15 @@ func (v planView) question() string {
 	if v.Aborts != nil {
 		return fmt.Sprintf("take %s over from %s, and bring back %s?", v.Promotion.ID(), v.Aborts.Driver, ui.Count(len(v.Fleets), "fleet"))
 	}
-	if len(v.Fleets) == 0 {
+	fleets, instances := v.moving()
+	if fleets == 0 {
 		return "move the channel?"
 	}
 	what := "replace"
 	if v.Promotion.Back {
 		what = "roll back"
 	}
-	return fmt.Sprintf("%s %s in %s?", what, ui.Count(v.instances(), "instance"), ui.Count(len(v.Fleets), "fleet"))
+	return fmt.Sprintf("%s %s in %s?", what, ui.Count(instances, "instance"), ui.Count(fleets, "fleet"))
 }
 
 func (e *engine) nothingToDo(con *console, c *cli.Context, v planView) error {
@@ -246,6 +247,8 @@ func (e *engine) withNext(p promote.Promotion, o promote.Outcome, err error) err
 		return withBusyHint(err)
 	case errors.Is(err, catalog.ErrMoved):
 		return withHint(err, "iibake history "+string(p.Channel)+" says who moved what; plan again")
+	case o.Result == "" && p.Number == 0:
+		return withTargetHint(err) // nothing was begun
 	case o.Result == "":
 		return withHint(withTargetHint(err), "what AWS was told goes on: iibake promote --resume "+place+" carries it on, iibake rollback "+place+" brings the fleets back")
 	case o.Result == promote.Stopped && p.Keep:

@@ -57,11 +57,15 @@ func (e *engine) whatGoesOn(p promote.Promotion) string {
 }
 
 func wishCommand(con *console, wish promote.Wish, name, usage, description string) *cli.Command {
+	why := "5xx in eu"
+	if wish == promote.Proceed {
+		why = "it was the load balancer"
+	}
 	return &cli.Command{
 		Name: name, Usage: usage, Category: categoryFleets, ArgsUsage: "[[NAME@]CHANNEL]",
 		UsageText: examples(
 			[2]string{"iibake " + name, "the only promotion that is under way"},
-			[2]string{"iibake " + name + ` web@production --reason "5xx in eu"`, "and why"}),
+			[2]string{"iibake " + name + ` web@production --reason "` + why + `"`, "and why"}),
 		Description:  description + "\nWho wished it, and why, is on record and in what iibake watch shows.",
 		Flags:        append(variableFlags(), outputFlag(), yesFlag(), reasonFlag()),
 		BashComplete: completePlaces(con),

@@ -60,7 +60,8 @@ func startEngine(c Config) (_ *engine, err error) {
 	return e, nil
 }
 
-// openState makes the clock and opens the records. The time of a simulation never goes back, whenever it is started again.
+// openState makes the clock and opens the records. The time of a simulation that was ended does not go back when it is
+// started again; that of one that was killed goes back to its last record.
 func (e *engine) openState() error {
 	var c clock.Clock = clock.Real{}
 	if e.config.Simulate {

@@ -100,6 +100,28 @@ func TestReopen(t *testing.T) {
 	}
 }
 
+// Who ends a store that was only looked at for an hour finds the hour again.
+func TestTimeIsKept(t *testing.T) {
+	dir := t.TempDir()
+	for hours := range 3 {
+		c := clock.NewVirtual(epoch)
+		s, err := state.Open(dir, c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if want := epoch.Add(time.Duration(hours) * time.Hour); hours > 0 && !s.LastTime().Equal(want) {
+			t.Errorf("opened at %s, want %s", s.LastTime(), want)
+		}
+		if hours == 0 {
+			put(t, s, "eu-west-1", "vpc-1")
+		}
+		c.Advance(time.Duration(hours+1) * time.Hour)
+		if err := errors.Join(s.Close(), s.Close()); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 // What nobody waits for is kept by itself.
 func TestKeptByItself(t *testing.T) {
 	dir := t.TempDir()

@@ -44,7 +44,7 @@ func (s *Store) Sync() error {
 	return s.keeper.sync(s, s.keeper.changes.Load())
 }
 
-// LastTime returns what the cloud's clock showed when the records that Open found were kept; zero if there were none.
+// LastTime returns what the cloud's clock showed when records were kept last, or when the store was closed; zero if there are none.
 func (s *Store) LastTime() time.Time {
 	if s.keeper == nil {
 		return time.Time{}
@@ -54,16 +54,33 @@ func (s *Store) LastTime() time.Time {
 	return s.keeper.last
 }
 
-// Close keeps what is not kept yet, waits until it is on the disk, and gives the folder up. Changes after it are lost.
+// Close keeps what is not kept yet, and the time, waits until it is on the disk, and gives the folder up. Changes after it are lost.
 func (s *Store) Close() error {
 	if s.keeper == nil {
 		return nil
 	}
 	err := s.Sync()
+	if stamped := s.keeper.stamp(s.clock.Now()); err == nil {
+		err = stamped
+	}
 	if closed := s.keeper.close(); err == nil {
 		err = closed
 	}
 	return err
+}
+
+// stamp keeps the time where that has gone on since anything was changed: who only looked has seen it, too.
+func (k *keeper) stamp(now time.Time) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.db == nil || k.last.IsZero() || !now.After(k.last) {
+		return nil
+	}
+	if err := k.commit(nil, now); err != nil {
+		return fmt.Errorf("keep the time: %w", err)
+	}
+	k.last = now
+	return nil
 }
 
 func (k *keeper) close() error {
