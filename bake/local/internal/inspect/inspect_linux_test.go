@@ -128,6 +128,7 @@ func TestFiles(t *testing.T) {
 	for _, argv := range [][]string{
 		{"mkfifo", filepath.Join(tree, "srv/pipe")},
 		{"chown", "-R", "0:0", tree},
+		{"chmod", "-R", "u=rwX,go=rX", tree}, // whatever the umask is
 		{"chown", "33:34", filepath.Join(tree, "etc/motd")},
 		{"chmod", "4755", filepath.Join(tree, "bin/tool")},
 	} {

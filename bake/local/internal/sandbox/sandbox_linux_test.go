@@ -25,7 +25,7 @@ func TestMain(m *testing.M) {
 		panic(beVictim(os.Args[2], os.Args[3]))
 	}
 	if len(os.Args) > 1 && os.Args[1] == powerless {
-		bePowerless()
+		bePowerless(os.Args[2])
 		os.Exit(0)
 	}
 	os.Exit(m.Run())
