@@ -82,6 +82,9 @@ func (p *Promoter) Plan(ctx context.Context, r Request) (Plan, error) {
 	if err := p.free(ctx, r.Image.Name, r.Channel); err != nil {
 		return Plan{}, err // it began meanwhile, and what refuses are its refreshes
 	}
+	if err := NewChannels(p.c.Catalog).Holds(ctx, plan.Promotion); err != nil {
+		return Plan{}, err // it began and ended meanwhile
+	}
 	return plan, nil
 }
 

@@ -1,9 +1,11 @@
 package promote_test
 
 import (
+	"context"
 	"errors"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -210,5 +212,59 @@ func TestPublishedSinceThePlan(t *testing.T) {
 			t.Errorf("%d preflights, want %d", got, want)
 		}
 		s.promoted(t, 1)
+	}
+}
+
+// askedTwice is a catalog that calls before when it is asked for the second time what is under way.
+type askedTwice struct {
+	catalog.Catalog
+
+	asked  int
+	before func()
+}
+
+func (c *askedTwice) Get(ctx context.Context, key string) ([]byte, error) {
+	if key == activeKey {
+		if c.asked++; c.asked == 2 {
+			c.before()
+		}
+	}
+	return c.Catalog.Get(ctx, key)
+}
+
+// A promotion that begins when a plan has begun, and ends before the plan does, moved the channel, and leaves no refusal of its refreshes behind.
+func TestPlanAroundAPromotion(t *testing.T) {
+	t.Parallel()
+	s := newStage(t)
+	s.settled(t)
+	moving, goOn, done := make(chan struct{}), make(chan struct{}), make(chan error, 1)
+	s.onceSo(s.replaced("canary", "2"), func() {
+		close(moving)
+		<-goOn
+	})
+	begin := func() {
+		go func() {
+			_, err := s.spawn(0, none).promoted(2, nil)
+			done <- err
+		}()
+		<-moving
+	}
+	var first sync.Once
+	p := promote.New(promote.Config{
+		Catalog: &askedTwice{Catalog: s.catalog, before: func() {
+			close(goOn)
+			if err := <-done; err != nil {
+				t.Error(err)
+			}
+		}},
+		Clock: s.yard, Driver: "me", Publisher: s.yard, Rules: func(string, promote.Channel) (promote.Rule, error) { return s.rule, nil },
+		Fleet: func(_ context.Context, m promote.Member) (promote.Fleet, error) {
+			first.Do(begin)
+			return fleet{s.yard, s.yard.groups[m.Name]}, nil
+		},
+	})
+	late, err := p.Plan(t.Context(), promote.Request{Image: web(3), Channel: production, By: "bob"})
+	if !errors.Is(err, catalog.ErrMoved) || !strings.Contains(err.Error(), "web@production#2") || len(late.Refusals) > 0 {
+		t.Errorf("%q, %v", late.Refusals, err)
 	}
 }

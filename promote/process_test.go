@@ -237,6 +237,7 @@ type stage struct {
 
 	mu     sync.Mutex
 	wrong  []string // acts that nothing announced
+	late   []string // acts, as process and rollout, that were under way when another process took over
 	probe  func(promote.Member, promote.Probe) error
 	told   []promote.Progress
 	births int
@@ -384,13 +385,42 @@ func (s *stage) acted(ctx context.Context, process, what string, r promote.Rollo
 		return
 	}
 	last := records[len(records)-1]
+	announces := func(on promote.Rollout) bool { return on.Back == r.Back && slices.Contains(announced[what], on.Phase) }
 	if a, err := promote.NewActives(s.catalog).Get(ctx, "web", production); last.Driver != process && (err != nil || a.Driver != process) {
-		wrong(fmt.Sprintf("%s drives it: %v", a.Driver, err))
+		if !s.overtaken(process, r, slices.ContainsFunc(lastOf(records, process), announces)) {
+			wrong(fmt.Sprintf("%s drives it: %v", a.Driver, err))
+		}
+		return
 	}
-	for _, phase := range announced[what] {
-		if last.Phase == phase && last.Back == r.Back {
+	for _, on := range slices.Backward(records) { // behind it may be what the driver before put late
+		if announces(on) {
 			return
 		}
+		if on.Driver == process {
+			break
+		}
 	}
-	wrong("the record says " + string(last.Phase))
+	wrong(fmt.Sprintf("the record of %s says %s", last.Driver, last.Phase))
+}
+
+// lastOf returns the last record that a process put, if there is one.
+func lastOf(records []promote.Rollout, process string) []promote.Rollout {
+	for i, r := range slices.Backward(records) {
+		if r.Driver == process {
+			return records[i : i+1]
+		}
+	}
+	return nil
+}
+
+// overtaken reports whether an act may be the one that a process had announced when another took its place: one of each fleet is under way.
+func (s *stage) overtaken(process string, r promote.Rollout, announced bool) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	act := process + " " + r.ID()
+	if !announced || slices.Contains(s.late, act) {
+		return false
+	}
+	s.late = append(s.late, act)
+	return true
 }
