@@ -88,7 +88,8 @@ func debian(t *testing.T) *bench {
 		t.Skip("bootstraps Debian")
 	}
 	dir := t.TempDir()
-	cmd := exec.CommandContext(t.Context(), "mmdebstrap", "--quiet", "--variant=apt", `--aptopt=Acquire::Retries "3"`, "--include=sudo,dnf,rpm,createrepo-c,systemd-sysv", "bookworm", dir)
+	cmd := exec.CommandContext(t.Context(), "mmdebstrap", "--quiet", "--variant=apt", `--aptopt=Acquire::Retries "3"`,
+		"--include=sudo,dnf,rpm,createrepo-c,systemd-sysv", "bookworm", dir)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
