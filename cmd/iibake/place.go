@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 
 	"github.com/iibake/iibake/bake"
 	"github.com/iibake/iibake/bake/disk"
@@ -20,9 +21,9 @@ const scratchFolder = "/var/tmp"
 func ownPath(f *os.File) string { return "/proc/self/fd/" + strconv.Itoa(int(f.Fd())) }
 
 // place makes a file of [disk.Scratch] appear, whole, under its final name. A file that is there already is replaced or
-// refused.
+// refused. The umask says who may read it.
 func place(f *os.File, name string, replace bool) error {
-	if err := errors.Join(f.Chmod(0o644), f.Sync()); err != nil {
+	if err := errors.Join(f.Chmod(0o666&^umask()), f.Sync()); err != nil {
 		return err
 	}
 	err := disk.Keep(f, name)
@@ -33,6 +34,18 @@ func place(f *os.File, name string, replace bool) error {
 		return placeFromAside(f, name, replace)
 	}
 	return err
+}
+
+// umask returns the permissions that new files of this process do not have. To ask the kernel by a call is to change it for all threads.
+func umask() fs.FileMode {
+	status, _ := os.ReadFile("/proc/self/status")
+	for line := range strings.Lines(string(status)) {
+		octal, is := strings.CutPrefix(line, "Umask:")
+		if bits, err := strconv.ParseUint(strings.TrimSpace(octal), 8, 32); is && err == nil {
+			return fs.FileMode(bits) & fs.ModePerm
+		}
+	}
+	return 0o022
 }
 
 func taken(name string) error { return fmt.Errorf("%w: %s exists already", bake.ErrRefused, name) }
@@ -62,11 +75,11 @@ func placeFromAside(f *os.File, name string, replace bool) error {
 }
 
 func copyFile(f *os.File, name string) error {
-	to, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+	to, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
 	if err != nil {
 		return err
 	}
 	_, errSeek := f.Seek(0, io.SeekStart)
 	_, err = io.Copy(to, f)
-	return errors.Join(errSeek, err, to.Chmod(0o644), to.Sync(), to.Close()) // whatever the umask
+	return errors.Join(errSeek, err, to.Sync(), to.Close())
 }

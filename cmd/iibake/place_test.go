@@ -2,8 +2,11 @@ package main
 
 import (
 	"errors"
+	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"syscall"
 	"testing"
 
 	"github.com/iibake/iibake/bake"
@@ -29,6 +32,17 @@ func nameless(t *testing.T, dir string) map[string]*os.File {
 }
 
 func TestPlace(t *testing.T) {
+	for _, mask := range []int{0o022, 0o027, 0o077} {
+		t.Run(fmt.Sprintf("umask %03o", mask), func(t *testing.T) {
+			before := syscall.Umask(mask)
+			t.Cleanup(func() { syscall.Umask(before) })
+			testPlace(t, 0o666&^fs.FileMode(mask))
+		})
+	}
+}
+
+func testPlace(t *testing.T, mode fs.FileMode) {
+	t.Helper()
 	dir := t.TempDir()
 	for kind, f := range nameless(t, dir) {
 		if _, err := f.WriteString(kind); err != nil {
@@ -46,8 +60,8 @@ func TestPlace(t *testing.T) {
 		if err := place(f, name, false); !errors.Is(err, bake.ErrRefused) {
 			t.Errorf("%s: a file was overwritten: %v", kind, err)
 		}
-		if info, err := os.Stat(name); err != nil || info.Mode().Perm() != 0o644 {
-			t.Errorf("%s: %v %v", kind, info, err)
+		if info, err := os.Stat(name); err != nil || info.Mode().Perm() != mode {
+			t.Errorf("%s: %v %v, want %v", kind, info, err, mode)
 		}
 	}
 	if left, err := os.ReadDir(dir); err != nil || len(left) != 2 {
