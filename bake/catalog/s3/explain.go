@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"regexp"
 	"slices"
 	"strings"
@@ -64,19 +63,16 @@ func (f *failure) Error() string   { return f.text }
 func (f *failure) Unwrap() []error { return f.why }
 
 func explainTransport(ctx context.Context, err error) error {
-	opErr, slow, text := (*net.OpError)(nil), net.Error(nil), err.Error()
-	noURL := regexp.MustCompile("(?i)custom endpoint `?([^`]*?)`? was not a valid URI|unsupported protocol scheme").FindStringSubmatch(text)
-	switch {
-	case sdkerr.Overdue(ctx, err):
-		return because(err, ErrNetwork, sdkerr.Innermost(err)+sdkerr.Tries(err))
-	case noURL != nil:
+	noURL := regexp.MustCompile("(?i)custom endpoint `?([^`]*?)`? was not a valid URI|unsupported protocol scheme").FindStringSubmatch(err.Error())
+	if noURL != nil {
 		return because(err, ErrNetwork, strings.TrimSpace("its address "+noURL[1])+" is no URL: write http:// or https:// before it")
-	case strings.Contains(text, "get credentials"), strings.Contains(text, "failed to refresh cached credentials"):
-		return because(err, ErrCredentials, "set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or log in: "+sdkerr.Innermost(err))
-	case errors.As(err, &opErr):
-		return because(err, ErrNetwork, opErr.Error()+sdkerr.Tries(err))
-	case errors.As(err, &slow) && slow.Timeout():
-		return because(err, ErrNetwork, sdkerr.Innermost(err)+sdkerr.Tries(err))
+	}
+	switch why, said := sdkerr.Unanswered(ctx, err); why {
+	case sdkerr.Unreachable:
+		return because(err, ErrNetwork, said+sdkerr.Tries(err))
+	case sdkerr.NoCredentials:
+		return because(err, ErrCredentials, "set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or log in: "+said)
+	case sdkerr.Unexplained:
 	}
 	return err
 }

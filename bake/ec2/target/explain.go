@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"regexp"
 	"slices"
 	"strings"
@@ -71,16 +70,12 @@ func explain(ctx context.Context, err error, action string) error {
 	if api := smithy.APIError(nil); errors.As(err, &api) {
 		return explainCode(err, api, action)
 	}
-	opErr, slow := (*net.OpError)(nil), net.Error(nil)
-	switch {
-	case sdkerr.Overdue(ctx, err):
-		return because(err, ErrNetwork, action, innermost(err)+sdkerr.Tries(err))
-	case strings.Contains(err.Error(), getCredentials), strings.Contains(err.Error(), "failed to refresh cached credentials"):
-		return because(err, ErrCredentials, "set AWS_PROFILE, or log in", joined(action, innermost(err)))
-	case errors.As(err, &opErr):
-		return because(err, ErrNetwork, action, short(opErr.Error())+sdkerr.Tries(err))
-	case errors.As(err, &slow) && slow.Timeout():
-		return because(err, ErrNetwork, action, innermost(err)+sdkerr.Tries(err))
+	switch why, said := sdkerr.Unanswered(ctx, err); why {
+	case sdkerr.Unreachable:
+		return because(err, ErrNetwork, action, short(said)+sdkerr.Tries(err))
+	case sdkerr.NoCredentials:
+		return because(err, ErrCredentials, "set AWS_PROFILE, or log in", joined(action, short(said)))
+	case sdkerr.Unexplained:
 	}
 	return err
 }

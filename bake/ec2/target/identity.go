@@ -16,6 +16,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials/stscreds"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 	"github.com/aws/smithy-go/logging"
+
+	"github.com/iibake/iibake/bake/internal/sdkerr"
 )
 
 // sessionName stands in the trails of accounts whose role is assumed.
@@ -66,7 +68,7 @@ func (id *identity) prove(ctx context.Context, s *Set, spec Spec) error {
 	who, err := STS(newTarget(s, spec, id, at)).GetCallerIdentity(within, &sts.GetCallerIdentityInput{})
 	switch {
 	case err != nil && within.Err() != nil && ctx.Err() == nil:
-		return because(err, ErrNetwork, "no answer within "+proveTime.String(), innermost(err))
+		return because(err, ErrNetwork, "no answer within "+proveTime.String(), short(sdkerr.Innermost(err)))
 	case err != nil:
 		return err
 	}

@@ -6,8 +6,6 @@ import (
 	"strings"
 
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
-
-	"github.com/iibake/iibake/bake/internal/sdkerr"
 )
 
 // maxMessage is how much of a message of AWS is told.
@@ -30,9 +28,6 @@ func requestID(err error) string {
 	}
 	return ""
 }
-
-// innermost returns in one line what led to an error.
-func innermost(err error) string { return short(sdkerr.Innermost(err)) }
 
 // Terse returns err without what the SDK puts before the errors of calls, where those were explained and say it already: "operation error EC2:
 // DescribeImages, ". It is for whoever hands an error on.

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
@@ -27,9 +28,35 @@ func Tries(err error) string {
 	return ""
 }
 
-// Overdue reports whether a call ended because the time was over that ctx gave it, whatever it was about then: it may have been waiting for
+// Silence is why no service answered a call.
+type Silence int
+
+// The reasons of a [Silence].
+const (
+	Unexplained   Silence = iota // none that is known here
+	Unreachable                  // nobody was there, or not in time
+	NoCredentials                // there was nothing to sign the call with
+)
+
+// Unanswered returns why no service answered a call that was made with ctx, and what led to that in the words of the SDK.
+func Unanswered(ctx context.Context, err error) (why Silence, said string) {
+	opErr, slow, text := (*net.OpError)(nil), net.Error(nil), fmt.Sprint(err)
+	switch {
+	case overdue(ctx, err):
+		return Unreachable, Innermost(err)
+	case strings.Contains(text, "get credentials"), strings.Contains(text, "failed to refresh cached credentials"):
+		return NoCredentials, Innermost(err)
+	case errors.As(err, &opErr):
+		return Unreachable, opErr.Error()
+	case errors.As(err, &slow) && slow.Timeout():
+		return Unreachable, Innermost(err)
+	}
+	return Unexplained, ""
+}
+
+// overdue reports whether a call ended because the time was over that ctx gave it, whatever it was about then: it may have been waiting for
 // credentials, which says nothing about them.
-func Overdue(ctx context.Context, err error) bool {
+func overdue(ctx context.Context, err error) bool {
 	return errors.Is(ctx.Err(), context.DeadlineExceeded) && errors.Is(err, context.DeadlineExceeded)
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
@@ -37,28 +38,33 @@ func TestTries(t *testing.T) {
 }
 
 // A call may have a deadline of its own that is over while its caller has time left.
-func TestOverdue(t *testing.T) {
+func TestUnanswered(t *testing.T) {
 	t.Parallel()
 	over, cancel := context.WithTimeout(t.Context(), 0)
 	t.Cleanup(cancel)
 	gone, leave := context.WithCancel(t.Context())
 	leave()
 	late := fmt.Errorf("get credentials: %w", context.DeadlineExceeded)
+	dial := &net.OpError{Op: "dial", Net: "tcp", Err: errors.New("connection refused")}
 	for name, c := range map[string]struct {
 		ctx  context.Context //nolint:containedctx // the case
 		err  error
-		want bool
+		want sdkerr.Silence
+		said string
 	}{
-		"its caller's time is over":   {over, late, true},
-		"its own time is over":        {t.Context(), late, false},
-		"its caller has gone":         {gone, late, false},
-		"it was refused all the same": {over, errors.New("refused"), false},
-		"it went well":                {over, nil, false},
+		"its caller's time is over":   {over, late, sdkerr.Unreachable, "context deadline exceeded"},
+		"its own time is over":        {t.Context(), late, sdkerr.NoCredentials, "context deadline exceeded"},
+		"its caller has gone":         {gone, late, sdkerr.NoCredentials, "context deadline exceeded"},
+		"it was refused all the same": {over, errors.New("refused"), sdkerr.Unexplained, ""},
+		"it went well":                {over, nil, sdkerr.Unexplained, ""},
+		"nothing was cached":          {t.Context(), errors.New("failed to refresh cached credentials, none there"), sdkerr.NoCredentials, "failed to refresh cached credentials, none there"},
+		"nobody listens":              {t.Context(), fmt.Errorf("send: %w", fmt.Errorf("%w (EOF)", dial)), sdkerr.Unreachable, "dial tcp: connection refused"},
+		"no answer in time":           {t.Context(), fmt.Errorf("send: %w", context.DeadlineExceeded), sdkerr.Unreachable, "context deadline exceeded"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			if got := sdkerr.Overdue(c.ctx, c.err); got != c.want {
-				t.Errorf("got %t", got)
+			if got, said := sdkerr.Unanswered(c.ctx, c.err); got != c.want || said != c.said {
+				t.Errorf("got %d, %q", got, said)
 			}
 		})
 	}
