@@ -9,8 +9,8 @@ import (
 	"github.com/iibake/iibake/bake/catalog"
 )
 
-// finish moves the channel, when every fleet has arrived and the gates were found open, and then what follows it. From the moment on at which the head says Final, whoever
-// takes over goes on from here, so that no process brings fleets back while another one moves the channel.
+// finish moves the channel, when every fleet has arrived and the gates were found open, and then what follows it. From the moment on at which
+// the head says Final, whoever takes over goes on from here, so that no process brings fleets back while another one moves the channel.
 func (d *drive) finish(ctx context.Context) (Outcome, error) {
 	d.view.Step = Finishing
 	d.tell()

@@ -1,7 +1,6 @@
 package promote_test
 
 import (
-	"context"
 	"errors"
 	"strings"
 	"testing"
@@ -34,6 +33,16 @@ func (s *stage) toldFrozen() []promote.Progress {
 	return all
 }
 
+// wantStill checks at each tick until then that the second wave does not move.
+func (s *stage) wantStill(t *testing.T, until time.Time) {
+	t.Helper()
+	s.yard.onTick = func() {
+		if now := s.yard.Now(); now.Before(until) && (s.replaced("east", "2")() || s.replaced("west", "2")()) {
+			t.Errorf("it moves at %s, in the freeze", now)
+		}
+	}
+}
+
 // A freeze that begins between two waves keeps everything where it is, and the promotion goes on when it ends.
 func TestFreezeOnTheWay(t *testing.T) {
 	t.Parallel()
@@ -41,11 +50,7 @@ func TestFreezeOnTheWay(t *testing.T) {
 	s.settled(t)
 	s.rule.Soak = hour
 	until := s.frozen(t, 30*time.Minute)
-	s.yard.onTick = func() {
-		if now := s.yard.Now(); len(s.toldFrozen()) > 0 && now.Before(until) && (s.replaced("east", "2")() || s.replaced("west", "2")()) {
-			t.Errorf("it moves at %s, in the freeze", now)
-		}
-	}
+	s.wantStill(t, until)
 	o, err := s.spawn(0, none).promoted(2, nil)
 	if err != nil || o.Result != promote.Promoted || o.At.Before(until) {
 		t.Errorf("%+v, %v: the freeze ends at %s", o, err, until)
@@ -115,16 +120,10 @@ func TestResumedInAFreeze(t *testing.T) {
 	t.Parallel()
 	s := newStage(t)
 	s.settled(t)
-	ctx, cancel := context.WithCancel(t.Context())
-	s.onceSo(s.replaced("canary", "2"), cancel)
-	s.interrupted(ctx, t)
+	s.interruptedWhen(t, s.replaced("canary", "2"))
 	until := s.frozen(t, 0)
 	s.told = nil
-	s.yard.onTick = func() {
-		if now := s.yard.Now(); now.Before(until) && (s.replaced("east", "2")() || s.replaced("west", "2")()) {
-			t.Errorf("it moves at %s, in the freeze", now)
-		}
-	}
+	s.wantStill(t, until)
 	o, err := s.spawn(0, none).resumed()
 	if err != nil || o.Result != promote.Promoted || o.At.Before(until) {
 		t.Errorf("%+v, %v: the freeze ends at %s", o, err, until)
@@ -175,9 +174,7 @@ func TestWatchInAFreeze(t *testing.T) {
 			s := newStage(t)
 			s.settled(t)
 			s.rule.Soak = 0
-			ctx, cancel := context.WithCancel(t.Context())
-			s.onceSo(c.stop(s), cancel)
-			s.interrupted(ctx, t)
+			s.interruptedWhen(t, c.stop(s))
 			s.frozen(t, 0)
 			s.wantWatched(t, c.want, c.phase)
 		})

@@ -83,16 +83,21 @@ func (g Gates) Check(ctx context.Context, img bake.Image, rule Rule, now time.Ti
 
 // Refused returns an error that wraps [bake.ErrRefused] and names each gate that is shut and what to do, or nil where all are open.
 func Refused(gates []Gate) error {
-	var shut []string
+	if all := refusals(gates); len(all) > 0 {
+		return fmt.Errorf("%w: %s", bake.ErrRefused, strings.Join(all, "; "))
+	}
+	return nil
+}
+
+// refusals names each gate that is shut, why, and what to do.
+func refusals(gates []Gate) []string {
+	var all []string
 	for _, g := range gates {
 		if !g.Open {
-			shut = append(shut, g.Name+": "+g.Detail+": "+g.Remedy)
+			all = append(all, g.Name+": "+g.Detail+": "+g.Remedy)
 		}
 	}
-	if len(shut) == 0 {
-		return nil
-	}
-	return fmt.Errorf("%w: %s", bake.ErrRefused, strings.Join(shut, "; "))
+	return all
 }
 
 func (g Gates) verdict(ctx context.Context, img bake.Image) (Gate, error) {

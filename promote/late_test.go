@@ -73,9 +73,7 @@ func TestALateRecord(t *testing.T) {
 			t.Parallel()
 			s := newStage(t)
 			s.settled(t)
-			ctx, cancel := context.WithCancel(t.Context())
-			s.onceSo(s.replaced("canary", "2"), cancel)
-			before := s.interrupted(ctx, t)
+			before := s.interruptedWhen(t, s.replaced("canary", "2"))
 			records := &late{Catalog: s.catalog, driver: before.name, put: map[string]bool{}}
 			after := promote.New(promote.Config{
 				Catalog: records, Clock: s.yard, Driver: "after", Poll: 20 * time.Second, Publisher: s.yard, Alias: s.yard,

@@ -321,11 +321,7 @@ func look(ctx context.Context, l *leg, q Query) FleetPlan {
 
 // judge draws the conclusions from what was found.
 func (plan *Plan) judge() {
-	for _, g := range plan.Gates {
-		if !g.Open {
-			plan.Refusals = append(plan.Refusals, g.Name+": "+g.Detail+": "+g.Remedy)
-		}
-	}
+	plan.Refusals = append(plan.Refusals, refusals(plan.Gates)...)
 	plan.There = plan.Promotion.Only || same(plan.Promotion.From, &plan.Promotion.To)
 	waves := make([]time.Duration, len(plan.Promotion.Waves))
 	for _, f := range plan.Fleets {

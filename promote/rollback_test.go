@@ -200,9 +200,7 @@ func TestRollbackDuringAPromotion(t *testing.T) {
 	t.Parallel()
 	s := newStage(t)
 	s.settled(t)
-	ctx, cancel := context.WithCancel(t.Context())
-	s.onceSo(s.replaced("east", "2"), cancel)
-	s.interrupted(ctx, t)
+	s.interruptedWhen(t, s.replaced("east", "2"))
 	back, err := s.spawn(0, none).promoter().PlanRollback(t.Context(), promote.RollbackRequest{Name: "web", Channel: production, By: "ada", Reason: "it smells"})
 	if err != nil || back.Aborts == nil || back.Promotion.Number != 2 || len(back.Fleets) != 3 || back.Fleets[0].Moves[0].FromAMI != "ami-1" {
 		t.Fatalf("plan: %+v, %v", back, err)

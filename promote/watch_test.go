@@ -51,9 +51,7 @@ func TestWatchEnds(t *testing.T) {
 			s := newStage(t)
 			s.settled(t)
 			s.yard.alarm["2"] = bad
-			ctx, cancel := context.WithCancel(t.Context())
-			s.onceSo(s.replaced("canary", "2"), cancel)
-			s.interrupted(ctx, t)
+			s.interruptedWhen(t, s.replaced("canary", "2"))
 			var drives sync.WaitGroup
 			s.onceSo(func() bool { return true }, func() { drives.Go(func() { _, _ = s.spawn(0, none).resumed() }) })
 			o, err := s.spawn(0, none).promoter().Watch(t.Context(), "web", production)
@@ -85,10 +83,8 @@ func TestWatchSteps(t *testing.T) {
 			s := newStage(t)
 			s.settled(t)
 			c.prepare(s)
-			ctx, cancel := context.WithCancel(t.Context())
 			stop := c.stop(s)
-			s.onceSo(func() bool { return len(s.yard.groups["canary"].refreshes) > 1 && stop() }, cancel)
-			s.interrupted(ctx, t)
+			s.interruptedWhen(t, func() bool { return len(s.yard.groups["canary"].refreshes) > 1 && stop() })
 			s.wantWatched(t, c.want, c.phase)
 		})
 	}

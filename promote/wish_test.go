@@ -30,6 +30,14 @@ func (s *stage) replaced(fleet, version string) func() bool {
 	return func() bool { return slices.Contains(s.yard.running(fleet), version) }
 }
 
+// interruptedWhen is interrupted as soon as time has passed and cond holds.
+func (s *stage) interruptedWhen(t *testing.T, cond func() bool) *process {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	s.onceSo(cond, cancel)
+	return s.interrupted(ctx, t)
+}
+
 // interrupted has a process promote version 2 until ctx ends, which is told as no result, and returns the process.
 func (s *stage) interrupted(ctx context.Context, t *testing.T) *process {
 	t.Helper()
@@ -258,9 +266,7 @@ func TestInterrupted(t *testing.T) {
 	t.Parallel()
 	s := newStage(t)
 	s.settled(t)
-	ctx, cancel := context.WithCancel(t.Context())
-	s.onceSo(s.replaced("east", "2"), cancel)
-	s.interrupted(ctx, t)
+	s.interruptedWhen(t, s.replaced("east", "2"))
 	if !s.underWay() {
 		t.Error("it is not under way any more")
 	}
@@ -276,9 +282,7 @@ func TestSoakByAnotherClock(t *testing.T) {
 	t.Parallel()
 	s := newStage(t)
 	s.settled(t)
-	ctx, cancel := context.WithCancel(t.Context())
-	s.onceSo(arrivedCanary(s), cancel)
-	s.interrupted(ctx, t)
+	s.interruptedWhen(t, arrivedCanary(s))
 	s.yard.now = s.yard.now.Add(-24 * time.Hour)
 	began := s.yard.now
 	if o, err := s.spawn(0, none).resumed(); err != nil || o.Result != promote.Promoted {

@@ -146,6 +146,9 @@ func fromText(p promote.Promotion) string {
 	return p.From.Version
 }
 
+// toText names what a promotion brings.
+func toText(p promote.Promotion) string { return cmp.Or(p.To.Version, "what was there before") }
+
 func minuteText(t time.Time) string { return t.UTC().Format("2006-01-02 15:04") }
 
 // proofText says when the verdict was given. Who goes back to what was there before has none.
@@ -251,7 +254,7 @@ func (t told) write(con *console) error {
 	}
 	row("promotion", t.ID)
 	row("from", fromText(t.Promotion))
-	row("to", cmp.Or(t.To.Version, "what was there before"))
+	row("to", toText(t.Promotion))
 	row("by", t.By)
 	row("at", t.At.UTC().Format(time.DateTime+" UTC"))
 	if !t.Proof.IsZero() {

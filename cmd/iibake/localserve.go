@@ -14,7 +14,6 @@ import (
 	"github.com/urfave/cli/v2"
 	"golang.org/x/sys/unix"
 
-	"github.com/iibake/iibake/bake/template"
 	"github.com/iibake/iibake/test/localcloud"
 	"github.com/iibake/iibake/test/localcloud/daemon"
 )
@@ -137,11 +136,7 @@ func readDocument(name string) (d localcloud.Document, err error) {
 // projectStore returns the block store of the project that the command is used in, or nothing where there is none, or none that this
 // user may write to.
 func projectStore(c *cli.Context) string {
-	dir, err := template.Find(c.String("dir"))
-	if err != nil {
-		return ""
-	}
-	p, err := template.LoadSettings(dir)
+	p, err := loadSettings(c.String("dir"))
 	if err != nil {
 		return ""
 	}

@@ -202,7 +202,7 @@ func writeGlance(con *console, p promote.Progress, now time.Time) error {
 
 // versionText says from where to where a promotion goes.
 func versionText(p promote.Promotion) string {
-	from, to := "nothing", cmp.Or(p.To.Version, "what was there before")
+	from, to := "nothing", toText(p)
 	if p.From != nil {
 		from = p.From.Version
 	}

@@ -62,12 +62,9 @@ func (v planView) write(con *console, form string, now time.Time) error {
 // title says what moves from where to where.
 func (v planView) title() string {
 	p := v.Promotion
-	from, to := "nothing", p.To.Version
+	from, to := "nothing", toText(p)
 	if p.From != nil {
 		from = p.From.Version
-	}
-	if to == "" {
-		to = "what was there before"
 	}
 	what := fmt.Sprintf("%s@%s", p.To.Name, p.Channel)
 	switch {
@@ -110,7 +107,7 @@ func (v planView) already() string {
 		who = memberNames(slices.Concat(v.Promotion.Waves...))
 	}
 	if v.Promotion.To.Version == "" {
-		what = "what was there before"
+		what = toText(v.Promotion)
 	}
 	return who + " has " + what + " already"
 }

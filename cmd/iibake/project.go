@@ -58,15 +58,20 @@ func openRecord(c *cli.Context) (*record, error) {
 	if c.String("catalog") != "" {
 		return recordOf(c, nil)
 	}
-	dir, err := template.Find(c.String("dir"))
-	if err != nil {
-		return nil, err
-	}
-	p, err := template.LoadSettings(dir)
+	p, err := loadSettings(c.String("dir"))
 	if err != nil {
 		return nil, err
 	}
 	return recordOf(c, p)
+}
+
+// loadSettings reads the settings of the project around a folder, and no template.
+func loadSettings(folder string) (*template.Project, error) {
+	dir, err := template.Find(folder)
+	if err != nil {
+		return nil, err
+	}
+	return template.LoadSettings(dir)
 }
 
 // recordOf opens the catalog that --catalog names, or else the one of p.

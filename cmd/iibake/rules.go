@@ -46,11 +46,7 @@ func placesHint(p *template.Project) string {
 
 // withChannels says which channels there are, where there is a project.
 func withChannels(c *cli.Context, err error) error {
-	dir, failed := template.Find(c.String("dir"))
-	if failed != nil {
-		return err
-	}
-	p, failed := template.LoadSettings(dir)
+	p, failed := loadSettings(c.String("dir"))
 	if failed != nil {
 		return err
 	}

@@ -48,10 +48,8 @@ func openShared(c *cli.Context, address string, p *template.Project) (*record, e
 
 // projectNear returns the settings of the project around a folder, or those of one that has none.
 func projectNear(folder string) *template.Project {
-	if dir, err := template.Find(folder); err == nil {
-		if p, err := template.LoadSettings(dir); err == nil {
-			return p
-		}
+	if p, err := loadSettings(folder); err == nil {
+		return p
 	}
 	if abs, err := filepath.Abs(folder); err == nil {
 		folder = abs

@@ -65,11 +65,7 @@ func (s statusText) underWay(c promote.ChannelStatus) string {
 	if u == nil {
 		return ""
 	}
-	to := u.Promotion.To.Version
-	if to == "" {
-		to = "what was there before"
-	}
-	text := fmt.Sprintf("#%d to %s, driven by %s", u.Promotion.Number, to, u.Active.Driver)
+	text := fmt.Sprintf("#%d to %s, driven by %s", u.Promotion.Number, toText(u.Promotion), u.Active.Driver)
 	switch {
 	case u.Gone:
 		return s.p.Bad(text + ", its process is dead")
